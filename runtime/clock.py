@@ -1,0 +1,37 @@
+"""The one clock: what time it is for everything that is recorded or expires.
+
+Waiting is trio's affair (`trio.sleep`, deadlines); this is only about dates. The harness puts a
+virtual clock here and trio's MockClock there, and both move together.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the date."""
+
+    def now_ms(self) -> int:
+        """Unix time, milliseconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock, kept from running backwards within this process."""
+
+    def __init__(self) -> None:
+        self._latest_ms = 0
+
+    def now_ms(self) -> int:
+        """Unix time, milliseconds; never less than it was before."""
+        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
+        return self._latest_ms
+
+
+def rfc3339(at_ms: int) -> str:
+    """Return the moment as RFC 3339 in UTC with milliseconds: `2026-01-31T09:00:00.000Z`."""
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"

@@ -1,0 +1,282 @@
+"""The grammar of the event logs: every kind with the shape of its data.
+
+An event is `{"sequence": 7, "kind": "item.delta", "at": "...Z", "data": {...}}`; a kind is past
+tense or a state reached; the dataclass beside it is its data. A field that is None is left out.
+The bytes made here are what is stored, and what every reader is sent, for ever: adding a field or a
+kind is allowed, changing a meaning is not. `specs/contract/events.schema.json` is made from this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import orjson
+
+from runtime.clock import rfc3339
+from runtime.log import Record
+
+ItemType: TypeAlias = Literal[
+    "message", "reasoning", "tool_call", "server_tool", "image", "citation", "refusal", "opaque"
+]
+Status: TypeAlias = Literal[
+    "queued", "running", "completed", "incomplete", "failed", "aborted", "superseded", "interrupted"
+]
+EndStatus: TypeAlias = Literal[
+    "completed", "incomplete", "failed", "aborted", "superseded", "interrupted"
+]
+EndState: TypeAlias = Literal[
+    "finished",
+    "finished_no_reason",
+    "truncated",
+    "transport_error",
+    "provider_error",
+    "cancelled",
+]
+JOB_END = "job.ended"  # the one kind that ends a job's stream
+CURRENT: tuple[Status, ...] = ("queued", "running")  # what `?status=active` means
+
+
+class Data:
+    """Base of the data of an event: knows its kind and how it becomes JSON."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object: fields that are None are left out, `class_` is `class`."""
+        values = {each.name.rstrip("_"): getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return {
+            name: value.to_json() if isinstance(value, Data) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPart:
+    """A piece of text in a message."""
+
+    text: str
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted(Data):
+    """The job is running: its model has been chosen and its prompt is what came before."""
+
+    kind: ClassVar[str] = "job.started"
+    model: str
+    endpoint: str
+    conversation_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStarted(Data):
+    """The model began an item; `index` is its place among the job's items, 0, 1, 2."""
+
+    kind: ClassVar[str] = "item.started"
+    item_id: str
+    type: ItemType
+    role: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDelta(Data):
+    """More of an item: one of text, arguments, bytes (base64) and annotation."""
+
+    kind: ClassVar[str] = "item.delta"
+    item_id: str
+    text: str | None = None
+    arguments: str | None = None
+    bytes: str | None = None
+    annotation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(Data):
+    """An item as it is stored; what its deltas add up to."""
+
+    kind: ClassVar[str] = "item"
+    id: str
+    type: ItemType
+    role: str
+    index: int
+    status: Literal["in_progress", "completed", "incomplete"]
+    text: str | None = None
+    arguments: str | None = None
+    bytes: str | None = None
+    annotations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDone(Data):
+    """The item is whole, or as whole as it will be (`item.status`)."""
+
+    kind: ClassVar[str] = "item.done"
+    item_id: str
+    item: Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRetracted(Data):
+    """A retry began again: forget the item."""
+
+    kind: ClassVar[str] = "item.retracted"
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Data):
+    """Tokens used, normalised, beside `raw` as it came; None where the provider did not say."""
+
+    kind: ClassVar[str] = "usage"
+    source: Literal["provider", "counted"]
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(Data):
+    """A human is asked whether a tool may be called."""
+
+    kind: ClassVar[str] = "approval.requested"
+    approval_id: str
+    item_id: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalResolved(Data):
+    """The human has answered, or the question has expired."""
+
+    kind: ClassVar[str] = "approval.resolved"
+    approval_id: str
+    outcome: Literal["approved", "denied", "expired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(Data):
+    """Why a job failed, in the provider's words where it said any."""
+
+    kind: ClassVar[str] = "error"
+    class_: str
+    code: str
+    message: str
+    provider_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnded(Data):
+    """The one end of a job's log. `reason` is ours, `provider_reason` is the provider's word."""
+
+    kind: ClassVar[str] = JOB_END
+    status: EndStatus
+    reason: str
+    provider_reason: str | None = None
+    end_state: EndState | None = None
+    superseded_by: str | None = None
+    error: Error | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object; `end_state` and `provider_reason` are there even when null."""
+        rest = Data.to_json(self)
+        first = {"status": self.status, "reason": self.reason}
+        always = {"provider_reason": self.provider_reason, "end_state": self.end_state}
+        return first | always | rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationCreated(Data):
+    """The conversation began."""
+
+    kind: ClassVar[str] = "conversation.created"
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAdded(Data):
+    """A message joined the conversation."""
+
+    kind: ClassVar[str] = "message.added"
+    message_id: str
+    role: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQueued(Data):
+    """A job waits for the current one to end."""
+
+    kind: ClassVar[str] = "job.queued"
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCurrent(Data):
+    """This job is the conversation's current one from now on."""
+
+    kind: ClassVar[str] = "job.current"
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSuperseded(Data):
+    """A newer job took the place of this one."""
+
+    kind: ClassVar[str] = "job.superseded"
+    job_id: str
+    superseded_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationJobEnded(Data):
+    """A job of this conversation has ended; it is no longer current."""
+
+    kind: ClassVar[str] = "job.ended"
+    job_id: str
+    status: EndStatus
+
+
+JOB_EVENTS: tuple[type[Data], ...] = (
+    JobStarted,
+    ItemStarted,
+    ItemDelta,
+    ItemDone,
+    ItemRetracted,
+    Usage,
+    ApprovalRequested,
+    ApprovalResolved,
+    JobEnded,
+)
+CONVERSATION_EVENTS: tuple[type[Data], ...] = (
+    ConversationCreated,
+    MessageAdded,
+    JobQueued,
+    JobCurrent,
+    JobSuperseded,
+    ConversationJobEnded,
+)
+
+
+def record(sequence: int, data: Data, at_ms: int) -> Record:
+    """Return the event as the bytes that are kept and sent.
+
+    Args:
+        at_ms: when it happened, Unix milliseconds.
+    """
+    kind = data.kind
+    body = {"sequence": sequence, "kind": kind, "at": rfc3339(at_ms), "data": data.to_json()}
+    return Record(sequence, kind, orjson.dumps(body))
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Return a stored event as its JSON object."""
+    event: dict[str, Any] = orjson.loads(body)
+    return event

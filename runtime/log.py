@@ -1,0 +1,186 @@
+"""What the runtime asks of an event log, and how a reader follows one.
+
+A stream is a row of records numbered 1, 2, 3. What was committed in one append is a segment. The
+segments of live streams stay for a while in a bounded tail, so that a thousand readers of one
+stream share one copy and one rendering; the tail is a cache of the log and nothing more. A reader
+is a subscription: a cursor and a wait. It holds no event, so a slow one costs no memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime import limits
+from runtime.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One committed event as it is kept and sent: `body` is the JSON of the whole event object."""
+
+    sequence: int
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a stream stands: its newest sequence (0 when empty), and whether that is its end."""
+
+    sequence: int
+    ended: bool
+
+
+class Segment:
+    """Consecutive records of one stream, with their renderings kept for all who ask."""
+
+    __slots__ = ("_rendered", "records", "size_bytes")
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
+        self.size_bytes = sum(len(record.body) for record in records)
+        self._rendered: dict[Callable[[Record], bytes], bytes] = {}
+
+    @property
+    def first(self) -> int:
+        """Sequence of the first record."""
+        return self.records[0].sequence
+
+    @property
+    def last(self) -> int:
+        """Sequence of the last record."""
+        return self.records[-1].sequence
+
+    def after(self, cursor: int) -> Segment:
+        """Return the part of the segment that follows `cursor`; itself when that is all of it."""
+        if cursor < self.first:
+            return self
+        return Segment(self.records[cursor - self.first + 1 :])
+
+    def render(self, encode: Callable[[Record], bytes]) -> bytes:
+        """Return the records encoded and joined, made once however many readers ask."""
+        if (rendered := self._rendered.get(encode)) is None:
+            rendered = self._rendered[encode] = b"".join(map(encode, self.records))
+        return rendered
+
+
+class EventLog(Protocol):
+    """Committed events, by stream. `store.event_log` has the one that keeps them."""
+
+    def head(self, stream: str) -> Head | None:
+        """Return where `stream` stands; None where there is no such stream."""
+        ...
+
+    def read(self, stream: str, *, after: int, limit: int = limits.READ_EVENTS_MAX) -> list[Segment]:
+        """Return what follows `after`: at most `limit` events and about one page of bytes.
+
+        At least one event is returned where there is one; none is returned twice or left out.
+        """
+        ...
+
+    def remember(self, stream: str, segment: Segment) -> None:
+        """Take a segment just committed into the tail. Called by the writer, in commit order."""
+        ...
+
+
+class Tail:
+    """The newest segments of the streams written lately; bounded by stream and in all."""
+
+    def __init__(
+        self,
+        stream_bytes: int = limits.TAIL_STREAM_BYTES,
+        total_bytes: int = limits.TAIL_TOTAL_BYTES,
+    ) -> None:
+        self._stream_bytes, self._total_bytes = stream_bytes, total_bytes
+        self._streams: OrderedDict[str, deque[Segment]] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._held_bytes = 0
+
+    def add(self, stream: str, segment: Segment) -> None:
+        """Append a segment; what no longer fits leaves, oldest first, longest unwritten first."""
+        segments = self._streams.setdefault(stream, deque())
+        if segments and segments[-1].last + 1 != segment.first:
+            self.forget(stream)  # not contiguous: a tail with a hole would lose events
+            segments = self._streams.setdefault(stream, deque())
+        self._streams.move_to_end(stream)
+        segments.append(segment)
+        self._grow(stream, segment.size_bytes)
+        while self._sizes[stream] > self._stream_bytes and len(segments) > 1:
+            self._grow(stream, -segments.popleft().size_bytes)
+        while self._held_bytes > self._total_bytes and len(self._streams) > 1:
+            self.forget(next(iter(self._streams)))
+
+    def _grow(self, stream: str, size_bytes: int) -> None:
+        self._sizes[stream] = self._sizes.get(stream, 0) + size_bytes
+        self._held_bytes += size_bytes
+
+    def forget(self, stream: str) -> None:
+        """Drop a stream's tail; the log still has it all."""
+        self._streams.pop(stream, None)
+        self._held_bytes -= self._sizes.pop(stream, 0)
+
+    def read(self, stream: str, after: int, limit: int, size_bytes: int) -> list[Segment] | None:
+        """Return the segments that follow `after`, or None where the tail cannot tell."""
+        segments = self._streams.get(stream)
+        if not segments or after + 1 < segments[0].first or after > segments[-1].last:
+            return None
+        return page(_newest(segments, after), after, limit, size_bytes)
+
+
+def _newest(segments: deque[Segment], after: int) -> list[Segment]:
+    """Return the segments that reach past `after`, looking from the live end, where readers are."""
+    found: list[Segment] = []
+    for segment in reversed(segments):
+        if segment.last <= after:
+            break
+        found.append(segment)
+    found.reverse()
+    return found
+
+
+def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -> list[Segment]:
+    """Cut `segments` to what follows `after`, at most `limit` events, and about `size_bytes`."""
+    chosen: list[Segment] = []
+    for segment in segments:
+        piece = segment.after(after)
+        if len(piece.records) > limit:
+            piece = Segment(piece.records[:limit])
+        chosen.append(piece)
+        limit -= len(piece.records)
+        size_bytes -= piece.size_bytes
+        if limit <= 0 or size_bytes <= 0:
+            break
+    return chosen
+
+
+class Subscription:
+    """A reader's place in a stream: call `read` until it returns nothing, then `wait`."""
+
+    __slots__ = ("_hub", "_log", "cursor", "ended", "stream", "terminal")
+
+    def __init__(
+        self, log: EventLog, hub: Hub, stream: str, *, after: int, terminal: str | None
+    ) -> None:
+        """Begin after the cursor.
+
+        Args:
+            terminal: the kind that ends this stream; None for a stream without end.
+        """
+        self._log, self._hub = log, hub
+        self.stream, self.cursor, self.terminal = stream, after, terminal
+        self.ended = False  # the terminal event has been read
+
+    def read(self) -> list[Segment]:
+        """Return the next page and move past it; empty when everything so far has been read."""
+        segments = self._log.read(self.stream, after=self.cursor)
+        if segments:
+            newest = segments[-1].records[-1]
+            self.cursor, self.ended = newest.sequence, newest.kind == self.terminal
+        return segments
+
+    async def wait(self) -> None:
+        """Wait until the stream has grown past what `read` has returned."""
+        await self._hub.wait(self.stream)
