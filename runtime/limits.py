@@ -33,3 +33,43 @@ PROVIDER_IDLE_S = 120.0  # no part for so long ends the job as transport_error
 CONVERSATION_IDLE_S = 60.0  # an idle conversation actor leaves after this and comes back on demand
 JOB_IDLE_S = 1.0  # an ended job's actor leaves after this
 STORE_RETRY_S = (0.1, 5.0)  # first and longest pause before an append is tried again on a full disk
+
+# --- egress ---
+UNMETERED_JOBS_MAX = 1024  # answers at once of a provider that costs nothing but our own time
+MADE_PARTS_BURST = 64  # parts made here without a pause; then the loop is let go
+MADE_CHARS_BURST = 64 * 1024  # characters made here without a pause
+SYNTHETIC_DELTAS_MAX = 1_000_000  # contract, section 7
+SYNTHETIC_CHARS_MAX = 64 * 1024  # of one delta; contract, section 7
+SYNTHETIC_INTERVAL_MS_MAX = 60_000  # a longer silence is what `stall` is for
+SEED_MAX = 2**32 - 1  # llama.cpp's seeds have 32 bits
+OUTPUT_TOKENS_MAX = 1_000_000  # more than any model can say; the model's own limit holds besides
+
+# --- ingress: connections ---
+CONNECTIONS_MAX = 4096  # open at once; 2,000 idle readers and room to answer everybody else
+HEADER_BYTES_MAX = 16 * 1024  # a request's header; past it 431
+BODY_BYTES_MAX = 8 * 1024 * 1024  # a request's body (contract, section 2)
+BODY_S = 60.0  # a body that takes longer is a client that has stopped sending
+KEEP_ALIVE_S = 30.0  # a connection may be idle, or in the middle of a header, for so long
+REQUESTS_PER_CONNECTION_MAX = 1_000_000  # so that a busy client is not sent away
+TLS_HANDSHAKE_S = 10.0
+H2_STREAMS_MAX = 100  # requests at once on one HTTP/2 connection (RFC 9113, section 6.5.2: >= 100)
+WRITE_BYTES = 16 * 1024  # what is written at once over TLS: one record, so that progress is seen
+READER_STALL_S = 30.0  # a client that takes no byte for so long is cut; its cursor stays good
+LINGER_S = 1.0  # reading on after an early answer, so that the client gets to see it
+END_S = 2.0  # answers under way when the service stops have so long to finish
+
+# --- ingress: streams ---
+RETRY_MS = 2000  # what a browser waits before it connects again
+OPENING_BYTES = 2048  # comment that opens a stream: some clients hold back the first bytes
+HEARTBEAT_S = 15.0  # silence after which a comment is sent (contract, section 3)
+RECHECK_S = 45.0  # authorization of an open stream is looked at again; the contract says 60 s
+STREAMS_PER_CALLER_MAX = 4000  # open streams of one caller; a bench opens 2,000
+FEED_STREAMS_MAX = 32  # streams one feed follows
+WAIT_S_MAX = 30  # a long poll
+LOG_LIMIT = 500  # events a JSON page holds where the caller does not say
+LOG_LIMIT_MAX = 1000
+LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events were asked for
+LIST_LIMIT = 25
+LIST_LIMIT_MAX = 100
+HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's own id
+JSON_DEPTH_MAX = 64  # nesting of a body; deeper is no request of ours

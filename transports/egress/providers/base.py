@@ -1,0 +1,193 @@
+"""What every provider offers: a request in, an iterator of parts out, the same for all of them.
+
+A part says what a job's log will say, before it has a sequence. A generator that stops without an
+End has been cut short: nobody but the wire's own terminal mark can say `finished`. Closing the
+generator (`aclose`) closes the connection behind it. A provider keeps no state of a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from runtime import limits
+from runtime.events import EndState, Error, ItemType
+from runtime.problems import Invalid
+
+Whole: TypeAlias = Annotated[int, Field(strict=True)]
+Seed: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=limits.SEED_MAX)]
+INCOMPLETE = ("length", "filter")  # reasons of an End that is finished, yet not of a whole answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStart:
+    """The model begins an item. `index` is 0, 1, 2 in the order of the beginnings."""
+
+    index: int
+    type: ItemType
+    role: str = "assistant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """More of an item that has started and is not done: exactly one field besides the index."""
+
+    index: int
+    text: str | None = None
+    arguments: str | None = None
+    data: bytes | None = None
+    annotation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDone:
+    """The item is whole."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens used so far; a later one takes the place of an earlier one. None: not said."""
+
+    source: Literal["provider", "counted"]
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The answer has ended, and the wire said so. The last part; items still open are done.
+
+    Args:
+        reason: our word: `stop length filter refusal tool_calls unknown`.
+        provider_reason: the provider's word.
+    """
+
+    end_state: EndState = "finished"
+    reason: str = "stop"
+    provider_reason: str | None = None
+    error: Error | None = None
+
+
+Part: TypeAlias = ItemStart | Delta | ItemDone | Usage | End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What any model may be asked for; None leaves it to the model. A subclass may add more."""
+
+    temperature: Annotated[float, Field(strict=True, ge=0, le=2, allow_inf_nan=False)] | None = None
+    max_output_tokens: Annotated[Whole, Field(ge=1, le=limits.OUTPUT_TOKENS_MAX)] | None = None
+    seed: Seed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model that can be asked; what is not known is None.
+
+    Args:
+        id: what callers say, `endpoint/name`.
+        context: tokens of prompt and answer together.
+        output_limit: tokens of an answer.
+        options: the dataclass that this model's options are read into.
+    """
+
+    id: str
+    endpoint: str
+    context: int | None = None
+    output_limit: int | None = None
+    abilities: tuple[str, ...] = ("text",)
+    options: type[Any] = Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptMessage:
+    """A message of the prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One answer that is wanted.
+
+    Args:
+        messages: oldest first, already fitted to the model's window.
+        options: an instance of `model.options`.
+    """
+
+    job_id: str
+    model: Model
+    messages: tuple[PromptMessage, ...]
+    options: Any
+
+
+class Provider(Protocol):
+    """A way to models. An endpoint has one."""
+
+    endpoint: str
+    models: tuple[Model, ...]
+    concurrency: int  # answers it makes at once; more wait for their turn outside
+    merges: bool  # whether a job may merge deltas that wait
+
+    def answer(self, request: Request) -> AsyncGenerator[Part, None]:
+        """Return the parts as they come; `aclose()` closes the connection at once.
+
+        Raises:
+            UpstreamSaid: the provider answered with an error.
+            UpstreamLost: the connection broke or fell silent.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of everything: connections, children."""
+        ...
+
+
+@cache
+def _adapter(options: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(options)  # made on first use: building one takes about a millisecond
+
+
+def read_options(model: Model, raw: Mapping[str, Any] | None) -> Any:
+    """Return the options as an instance of `model.options`; absent ones have their defaults.
+
+    Raises:
+        Invalid: with a pointer below `/options` for each wrong or unknown one.
+    """
+    try:
+        known = (
+            {field: raw[field] for field in model.options.__dataclass_fields__ if field in raw}
+            if raw
+            else {}
+        )
+        options = _adapter(model.options).validate_python(known)
+    except ValidationError as error:
+        errors = [
+            {"pointer": pointer("options", *each["loc"]), "detail": each["msg"]}
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    else:
+        errors = []
+    errors += [
+        {"pointer": pointer("options", name), "detail": f"{model.id} has no such option."}
+        for name in raw or {}
+        if name not in model.options.__dataclass_fields__
+    ]
+    if errors:
+        raise Invalid("An option is wrong.", errors=errors)
+    return options
+
+
+def pointer(*path: str | int) -> str:
+    """Return the RFC 6901 pointer to a place in a JSON document."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
