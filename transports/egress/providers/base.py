@@ -164,24 +164,21 @@ def read_options(model: Model, raw: Mapping[str, Any] | None) -> Any:
     Raises:
         Invalid: with a pointer below `/options` for each wrong or unknown one.
     """
+    names = model.options.__dataclass_fields__
+    raw = raw or {}
+    errors: list[dict[str, str]] = []
     try:
-        known = (
-            {field: raw[field] for field in model.options.__dataclass_fields__ if field in raw}
-            if raw
-            else {}
-        )
-        options = _adapter(model.options).validate_python(known)
+        known = {name: value for name, value in raw.items() if name in names}
+        options = _adapter(model.options).validate_python(known)  # type: ignore[arg-type]
     except ValidationError as error:
         errors = [
             {"pointer": pointer("options", *each["loc"]), "detail": each["msg"]}
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-    else:
-        errors = []
     errors += [
         {"pointer": pointer("options", name), "detail": f"{model.id} has no such option."}
-        for name in raw or {}
-        if name not in model.options.__dataclass_fields__
+        for name in raw
+        if name not in names
     ]
     if errors:
         raise Invalid("An option is wrong.", errors=errors)
