@@ -8,7 +8,7 @@ kind is allowed, changing a meaning is not. `specs/contract/events.schema.json` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -265,15 +265,22 @@ CONVERSATION_EVENTS: tuple[type[Data], ...] = (
 )
 
 
-def record(sequence: int, data: Data, at_ms: int) -> Record:
-    """Return the event as the bytes that are kept and sent.
+def encode(sequence: int, kind: str, data: Mapping[str, Any], at_ms: int) -> Record:
+    """Return an event, its data given as JSON, as the bytes that are kept and sent.
 
     Args:
         at_ms: when it happened, Unix milliseconds.
     """
-    kind = data.kind
-    body = {"sequence": sequence, "kind": kind, "at": rfc3339(at_ms), "data": data.to_json()}
+    body = {"sequence": sequence, "kind": kind, "at": rfc3339(at_ms), "data": data}
     return Record(sequence, kind, orjson.dumps(body))
+
+
+def records(after: int, events: Iterable[Data], at_ms: int) -> tuple[Record, ...]:
+    """Return `events` as the records that follow sequence `after`."""
+    return tuple(
+        encode(sequence, event.kind, event.to_json(), at_ms)
+        for sequence, event in enumerate(events, after + 1)
+    )
 
 
 def decode(body: bytes) -> dict[str, Any]:

@@ -1,0 +1,380 @@
+"""The conversation actor: owns which job of its conversation is current, and in which order they run.
+
+Stream: `conversations/<id>`. Events: conversation.created message.added job.queued job.current
+job.superseded job.ended. Messages: StartJob, AbortJob, Interrupt, GaveUp; Finished from its jobs.
+
+Everything that changes which job is current is one message here and one transaction in the store:
+rows, the audit entry, the idempotency record, this log's events and the closing events of the job
+that ends. So of N racing submissions one is first, and no crash leaves half a replacement.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, assert_never
+
+import orjson
+import structlog
+import trio
+from pykka import ActorDeadError
+
+from actors import ending
+from actors.claims import Claim
+from actors.ending import Ending, stream_of
+from actors.job import Finished, PrepareEnd, Report, Settle, view_of_ended
+from actors.job_rows import Birth, Death, first_records
+from actors.job_state import verdict_for
+from actors.spine import Spine
+from actors.views import JobView
+from runtime import limits
+from runtime.actor import TrioActor
+from runtime.caller import Caller
+from runtime.events import (
+    Data,
+    JobCurrent,
+    JobEnded,
+    TextPart,
+    records,
+)
+from runtime.problems import (
+    Busy,
+    JobActive,
+    JobChanged,
+    NotFound,
+    QueueFull,
+    StoreClosed,
+    StoreUnavailable,
+)
+from runtime.problems import JobEnded as JobHasEnded
+from store import change, conversations, jobs
+from store.database import Database
+from store.jobs import JobRow
+from store.writer import Append, Write
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartJob:
+    """Ask the conversation's model. Answered with the job's view, once it is durable.
+
+    Raises (as the answer): JobActive, JobChanged, QueueFull, NotFound, AuditUnavailable.
+    """
+
+    caller: Caller
+    input: tuple[TextPart, ...]
+    model: str  # known to the catalog
+    endpoint: str
+    options: Mapping[str, Any]  # read and found good
+    on_active: Literal["refuse", "replace", "queue"]
+    replaces: str | None
+    claim: Claim | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortJob:
+    """Stop a job. Answered with its view once its end is committed; again: the same.
+
+    Raises (as the answer): runtime.problems.JobEnded when it has ended otherwise.
+    """
+
+    caller: Caller
+    job_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupt:
+    """The service is stopping: end the current job, start no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaveUp:
+    """The job's actor crashed too often; its log needs an end."""
+
+    job_id: str
+
+
+Message: TypeAlias = StartJob | AbortJob | Finished | Interrupt | GaveUp
+
+
+class Conversation(TrioActor):
+    """The register of one conversation's current job, and its queue."""
+
+    def __init__(self, spine: Spine, conversation_id: str) -> None:
+        super().__init__()
+        self.spine, self.id = spine, conversation_id
+        self.stream = f"conversations/{conversation_id}"
+
+    async def started(self) -> None:
+        """Rebuild from the store; ask the current job for an end that may have been missed."""
+        head = self.spine.log.head(self.stream)
+        if head is None:
+            raise NotFound("No such conversation.")
+        self.head = head.sequence
+        reader = self.spine.reader
+        current = jobs.current(reader, self.id)
+        self.current: str | None = current.id if current else None
+        self.queue = deque(each.id for each in jobs.queued(reader, self.id))
+        self.stopping = False
+        if self.current:
+            await self.spine.jobs.tell(self.current, Report())
+        else:
+            await self._start_next()
+
+    def idle(self) -> bool:
+        """Nothing is running: the store knows all there is to know."""
+        return self.current is None and not self.queue
+
+    async def handle(self, message: Message) -> JobView | None:
+        """Act on one message; see the module's head."""
+        match message:
+            case StartJob():
+                return await self._start(message)
+            case AbortJob():
+                return await self._abort(message)
+            case Finished():
+                await self._conclude(message.job_id, None)
+            case Interrupt():
+                self.stopping = True
+                if self.current:
+                    await self._conclude(self.current, verdict_for("shutdown"))
+            case GaveUp():
+                await self._bury(message.job_id)
+            case _:
+                assert_never(message)
+        return None
+
+    # --- starting -------------------------------------------------------------------------------
+
+    async def _start(self, order: StartJob) -> JobView:
+        self._check(order)
+        if self.current and order.on_active == "replace":
+            return await self._replace(order, self.current)
+        return await self._admit(order, old=None)
+
+    def _check(self, order: StartJob) -> None:
+        if order.replaces is not None and order.replaces != self.current:
+            raise JobChanged("Another job is current.", current_job=self.current)
+        if self.current is None:
+            return
+        if order.on_active == "refuse":
+            raise JobActive("A job is running in this conversation.", job_id=self.current)
+        if order.on_active == "queue" and len(self.queue) >= limits.QUEUED_JOBS_MAX:
+            raise QueueFull(f"{limits.QUEUED_JOBS_MAX} jobs wait already.")
+
+    async def _replace(self, order: StartJob, current: str) -> JobView:
+        job_id = self.spine.ids.new("job_")
+        verdict = verdict_for("superseded", superseded_by=job_id)
+        old = await self._prepare(current, verdict)
+        try:
+            return await self._admit(order, old=old, job_id=job_id)
+        except BaseException:
+            await self._settle(current, committed=False)
+            raise
+
+    async def _admit(
+        self, order: StartJob, *, old: Ending | None, job_id: str | None = None
+    ) -> JobView:
+        """Commit the new job, with the end of the one it replaces; then let it run."""
+        runs_now = self.current is None or order.on_active == "replace"
+        birth = self._birth(order, job_id or self.spine.ids.new("job_"), runs_now=runs_now)
+        now_ms = birth.row.created_at_ms
+        ended = self._ended_rows(old) if old and self.current else None
+        events = [*(ended.events if ended else ()), *birth.events]
+        appends = [*(ended.appends if ended else ()), self._append(events), *birth.appends]
+
+        def rows(db: Database) -> None:
+            birth.write(db)
+            if ended:
+                ended.write(db)
+
+        await self.spine.writer.write(
+            change.change(
+                order.caller,
+                action="job.start",
+                object_id=birth.row.id,
+                at_ms=now_ms,
+                request_id=order.request_id,
+                access=lambda db: conversations.get(db, order.caller, self.id) is not None,
+                rows=rows,
+                appends=appends,
+                idempotency=order.claim.record(order.caller, birth.view, now_ms) if order.claim else None,
+            )
+        )
+        self.head += len(events)
+        if old and self.current:
+            await self._settle(self.current, committed=True)
+        if runs_now:
+            await self._run(birth.row.id)
+        else:
+            self.queue.append(birth.row.id)
+        return birth.view
+
+    def _birth(self, order: StartJob, job_id: str, *, runs_now: bool) -> Birth:
+        now_ms = self.spine.clock.now_ms()
+        row = JobRow(
+            id=job_id,
+            conversation_id=self.id,
+            tenant=order.caller.tenant,
+            user=order.caller.user,
+            ordinal=jobs.next_ordinal(self.spine.reader, self.id),
+            message_id=self.spine.ids.new("msg_"),
+            status="running" if runs_now else "queued",
+            reason=None,
+            model=order.model,
+            endpoint=order.endpoint,
+            options=orjson.dumps(order.options),
+            superseded_by=None,
+            created_at_ms=now_ms,
+            started_at_ms=now_ms if runs_now else None,
+            ended_at_ms=None,
+            result=None,
+        )
+        return Birth.of(row, order.input, now_ms)
+
+    async def _run(self, job_id: str) -> None:
+        self.current = job_id
+        self.spine.metrics.job_started()
+        await self.spine.jobs.find(job_id)
+
+    async def _start_next(self) -> None:
+        """Make the oldest queued job current, unless the service is stopping."""
+        if self.current or not self.queue or self.stopping:
+            return
+        job_id = self.queue[0]
+        row = jobs.get_any(self.spine.reader, job_id)
+        if row is None or row.status != "queued":
+            self.queue.popleft()
+            return
+        now_ms = self.spine.clock.now_ms()
+        started = Append(stream=stream_of(job_id), after=0, records=first_records(row, now_ms))
+        current = self._append([JobCurrent(job_id=job_id)])
+
+        def rows(db: Database) -> None:
+            jobs.set_running(db, job_id, now_ms)
+
+        try:
+            await self.spine.write_until_kept(Write(rows=rows, appends=(current, started)))
+        except StoreClosed:
+            return  # the service is ending; the job stays queued
+        self.head += 1
+        self.queue.popleft()
+        await self._run(job_id)
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    async def _abort(self, order: AbortJob) -> JobView:
+        if order.job_id == self.current:
+            return await self._conclude(order.job_id, verdict_for("aborted"), order)
+        if order.job_id in self.queue:
+            verdict = verdict_for("aborted")
+            now_ms = self.spine.clock.now_ms()
+            close = await ending.from_log(self.spine.log, order.job_id, verdict, now_ms)
+            await self._commit_end(order.job_id, close, order)
+            self.queue.remove(order.job_id)
+        return self._aborted_view(order.job_id)
+
+    def _aborted_view(self, job_id: str) -> JobView:
+        row = jobs.get_any(self.spine.reader, job_id)
+        if row is None:
+            raise NotFound("No such job.")
+        if row.status != "aborted":
+            raise JobHasEnded(f"The job has ended as {row.status}.", job_status=row.status)
+        head = self.spine.log.head(stream_of(job_id))
+        return view_of_ended(row, head.sequence if head else 0)
+
+    async def _conclude(
+        self, job_id: str, verdict: JobEnded | None, order: AbortJob | None = None
+    ) -> JobView | None:
+        """End the current job and start the next.
+
+        Args:
+            verdict: None takes the provider's own end, which wins over `verdict` if it came first.
+            order: the caller's wish, which is audited and answered.
+        """
+        if job_id == self.current:
+            close = await self._prepare(job_id, verdict)
+            if close is None:
+                return None
+            try:
+                await self._commit_end(job_id, close, order)
+            except StoreUnavailable:
+                await self._settle(job_id, committed=False)
+                return None
+            except BaseException:
+                await self._settle(job_id, committed=False)
+                raise
+            await self._settle(job_id, committed=True)
+            self.current = None
+            await self._start_next()
+        return self._aborted_view(job_id) if order else None
+
+    async def _prepare(self, job_id: str, verdict: JobEnded | None) -> Ending | None:
+        """Ask the job to stop and say how its log ends; where no actor lives, read the log."""
+        with trio.move_on_after(limits.JOB_ANSWER_S):
+            try:
+                close: Ending | None = await self.spine.jobs.ask(
+                    job_id, PrepareEnd(verdict=verdict)
+                )
+            except ActorDeadError:
+                chosen = verdict or verdict_for("crashed")
+                now_ms = self.spine.clock.now_ms()
+                close = await ending.from_log(self.spine.log, job_id, chosen, now_ms)
+            return close
+        await self._settle(job_id, committed=False)
+        raise Busy("The job cannot be stopped now, since the store takes no writes.")
+
+    async def _settle(self, job_id: str, *, committed: bool) -> None:
+        try:
+            await self.spine.jobs.tell(job_id, Settle(committed=committed))
+        except ActorDeadError:
+            log.info("job_gone", job_id=job_id)
+
+    async def _bury(self, job_id: str) -> None:
+        """End a job whose actor gave up; its supervisor asks again while this fails."""
+        if job_id != self.current:
+            return
+        now_ms = self.spine.clock.now_ms()
+        close = await ending.from_log(self.spine.log, job_id, verdict_for("crashed"), now_ms)
+        await self._commit_end(job_id, close, None)
+        self.current = None
+        await self._start_next()
+
+    async def _commit_end(self, job_id: str, close: Ending, order: AbortJob | None) -> None:
+        """Commit the end of a job in both logs, its row and the message it made."""
+        ended = self._ended_rows(close, job_id)
+        appends = [*ended.appends, self._append(ended.events)]
+        if order is None:
+            await self.spine.writer.write(Write(rows=ended.write, appends=tuple(appends)))
+        else:
+            await self.spine.writer.write(
+                change.change(
+                    order.caller,
+                    action="job.abort",
+                    object_id=job_id,
+                    at_ms=ended.at_ms,
+                    request_id=order.request_id,
+                    access=lambda db: jobs.get(db, order.caller, job_id) is not None,
+                    rows=ended.write,
+                    appends=appends,
+                    idempotency=None,
+                )
+            )
+        self.head += len(ended.events)
+        self.spine.metrics.job_ended(close.verdict.status)
+
+    def _ended_rows(self, close: Ending, job_id: str | None = None) -> Death:
+        ended_id = job_id or self.current
+        row = jobs.get_any(self.spine.reader, ended_id) if ended_id else None
+        if row is None:
+            raise NotFound("No such job.")
+        message_id = self.spine.ids.new("msg_")
+        return Death.of(row, close, message_id, self.spine.clock.now_ms())
+
+    def _append(self, events: Sequence[Data]) -> Append:
+        made = records(self.head, events, self.spine.clock.now_ms())
+        return Append(stream=self.stream, after=self.head, records=made)

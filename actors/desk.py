@@ -1,0 +1,256 @@
+"""The desk: what a caller can ask of conversations and jobs, each as one call.
+
+The front turns a request into one of these calls and its result into bytes. Reads come from the
+store, but for a job that is being answered, which its actor shows. What a caller may not see is
+absent: NotFound, the same for a thing that never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pykka import ActorDeadError
+
+from actors import prompt
+from actors.claims import Claim
+from actors.conversation import AbortJob, StartJob
+from actors.ending import stream_of
+from actors.job import Look, view_of_ended
+from actors.spine import Spine
+from actors.views import ConversationView, JobView, MessageView, Page
+from runtime.caller import Caller
+from runtime.clock import rfc3339
+from runtime.events import ConversationCreated, TextPart, records
+from runtime.problems import NotFound, ShuttingDown
+from store import change, conversations, event_log, jobs, messages
+from store.conversations import ConversationRow
+from store.database import Database
+from store.jobs import JobRow
+from store.writer import Append
+from transports.egress.providers.base import PromptMessage, read_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a caller asks of a model."""
+
+    input: tuple[TextPart, ...]
+    model: str | None = None
+    on_active: Literal["refuse", "replace", "queue"] = "refuse"
+    replaces: str | None = None
+    options: Mapping[str, Any] | None = None
+
+
+class Desk:
+    """One per service. `closing` is set once the service takes no new work."""
+
+    def __init__(self, spine: Spine) -> None:
+        self._spine = spine
+        self.closing = False
+
+    async def create_conversation(
+        self, caller: Caller, title: str, claim: Claim | None, request_id: str
+    ) -> ConversationView:
+        """Begin a conversation, durable when this returns."""
+        if self.closing:
+            raise ShuttingDown("The service is stopping.")
+        now_ms = self._spine.clock.now_ms()
+        row = ConversationRow(
+            id=self._spine.ids.new("conv_"),
+            tenant=caller.tenant,
+            user=caller.user,
+            title=title,
+            created_at_ms=now_ms,
+        )
+        stream = f"conversations/{row.id}"
+        view = _conversation_view(row, None)
+
+        def rows(db: Database) -> None:
+            event_log.create_stream(db, stream, row.tenant, row.user)
+            conversations.insert(db, row)
+
+        first = records(0, [ConversationCreated(title=title)], now_ms)
+        await self._spine.writer.write(
+            change.change(
+                caller,
+                action="conversation.create",
+                object_id=row.id,
+                at_ms=now_ms,
+                request_id=request_id,
+                access=lambda _: True,
+                rows=rows,
+                appends=(Append(stream=stream, after=0, records=first),),
+                idempotency=claim.record(caller, view, now_ms) if claim else None,
+            )
+        )
+        return view
+
+    async def start_job(
+        self,
+        caller: Caller,
+        conversation_id: str,
+        order: Order,
+        claim: Claim | None,
+        request_id: str,
+    ) -> JobView:
+        """Ask a model; the job is durable when this returns.
+
+        Raises:
+            NotFound, Invalid, JobActive, JobChanged, QueueFull, ShuttingDown, AuditUnavailable.
+        """
+        if self.closing:
+            raise ShuttingDown("The service is stopping.")
+        self._conversation(caller, conversation_id)
+        provider, model = self._spine.catalog.find(order.model)
+        options = read_options(model, order.options)
+        text = "".join(part.text for part in order.input)
+        prompt.fit([PromptMessage(role="user", text=text)], model, options.max_output_tokens)
+        message = StartJob(
+            caller=caller,
+            input=order.input,
+            model=model.id,
+            endpoint=provider.endpoint,
+            options=order.options or {},
+            on_active=order.on_active,
+            replaces=order.replaces,
+            claim=claim,
+            request_id=request_id,
+        )
+        view: JobView = await self._spine.conversations.ask(conversation_id, message)
+        return view
+
+    async def abort_job(self, caller: Caller, job_id: str, request_id: str) -> JobView:
+        """Stop a job; its end is committed when this returns. Again: the same.
+
+        Raises:
+            NotFound, runtime.problems.JobEnded, AuditUnavailable.
+        """
+        row = self._job(caller, job_id)
+        message = AbortJob(caller=caller, job_id=job_id, request_id=request_id)
+        view: JobView = await self._spine.conversations.ask(row.conversation_id, message)
+        return view
+
+    async def job(self, caller: Caller, job_id: str) -> JobView:
+        """Return a job as its log stands."""
+        row = self._job(caller, job_id)
+        if row.status == "running":
+            try:
+                view: JobView = await self._spine.jobs.ask(job_id, Look())
+            except ActorDeadError:
+                row = self._job(caller, job_id)
+            else:
+                return view
+        return view_of_ended(row, self._head(job_id))
+
+    def jobs(
+        self,
+        caller: Caller,
+        *,
+        status: str | None,
+        conversation_id: str | None,
+        limit: int,
+        before: str | None,
+    ) -> Page[JobView]:
+        """Return the caller's jobs, newest first.
+
+        Args:
+            status: a Status, `active` for queued and running, or None for all.
+            before: the cursor, an id.
+        """
+        rows = jobs.list_page(
+            self._spine.reader,
+            caller,
+            status=status,
+            conversation_id=conversation_id,
+            limit=limit + 1,
+            before_id=before,
+        )
+        shown = tuple(view_of_ended(row, self._head(row.id)) for row in rows[:limit])
+        return Page(items=shown, next_cursor=shown[-1].id if len(rows) > limit else None)
+
+    def conversation(self, caller: Caller, conversation_id: str) -> ConversationView:
+        """Return a conversation."""
+        row = self._conversation(caller, conversation_id)
+        return self._shown(row)
+
+    def conversations(
+        self, caller: Caller, *, limit: int, before: str | None
+    ) -> Page[ConversationView]:
+        """Return the caller's conversations, newest first."""
+        rows = conversations.list_page(
+            self._spine.reader, caller, limit=limit + 1, before_id=before
+        )
+        shown = tuple(map(self._shown, rows[:limit]))
+        return Page(items=shown, next_cursor=shown[-1].id if len(rows) > limit else None)
+
+    def messages(
+        self, caller: Caller, conversation_id: str, *, limit: int, after: int
+    ) -> Page[MessageView]:
+        """Return a conversation's messages, oldest first.
+
+        Args:
+            after: the cursor: the position of the last message seen, 0 for the start.
+        """
+        self._conversation(caller, conversation_id)
+        rows = messages.list_page(
+            self._spine.reader, conversation_id, limit=limit + 1, after_position=after
+        )
+        shown = tuple(
+            MessageView(
+                id=row.id,
+                role=row.role,
+                parts=tuple(orjson.loads(row.parts)),
+                job_id=row.job_id,
+                created_at=rfc3339(row.created_at_ms),
+                status=row.status,
+            )
+            for row in rows[:limit]
+        )
+        more = len(rows) > limit
+        return Page(items=shown, next_cursor=str(rows[limit - 1].position) if more else None)
+
+    def open_stream(self, caller: Caller, stream: str) -> None:
+        """Check that the caller may read a stream: `jobs/<id>` or `conversations/<id>`.
+
+        Raises:
+            NotFound: there is none, for this caller.
+        """
+        noun, _, thing_id = stream.partition("/")
+        if noun == "jobs":
+            self._job(caller, thing_id)
+        elif noun == "conversations":
+            self._conversation(caller, thing_id)
+        else:
+            raise NotFound("No such stream.")
+
+    def _job(self, caller: Caller, job_id: str) -> JobRow:
+        row = jobs.get(self._spine.reader, caller, job_id)
+        if row is None:
+            raise NotFound("No such job.")
+        return row
+
+    def _conversation(self, caller: Caller, conversation_id: str) -> ConversationRow:
+        row = conversations.get(self._spine.reader, caller, conversation_id)
+        if row is None:
+            raise NotFound("No such conversation.")
+        return row
+
+    def _shown(self, row: ConversationRow) -> ConversationView:
+        current = jobs.current(self._spine.reader, row.id)
+        return _conversation_view(row, current.id if current else None)
+
+    def _head(self, job_id: str) -> int:
+        head = self._spine.log.head(stream_of(job_id))
+        return head.sequence if head else 0
+
+
+def _conversation_view(row: ConversationRow, current_job: str | None) -> ConversationView:
+    return ConversationView(
+        id=row.id,
+        title=row.title,
+        created_at=rfc3339(row.created_at_ms),
+        current_job=current_job,
+    )

@@ -1,0 +1,78 @@
+"""The end of a job as one value: the last events, and what its row will say of them.
+
+A job's actor makes it from its state. Where no actor lives (it gave up, or the process died) it is
+made from the log, which says the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+import trio
+
+from actors import job_state
+from actors.job_state import JobState
+from runtime.events import JobEnded, decode, records
+from runtime.log import EventLog
+from runtime.problems import LogCorrupt
+from store.writer import Append
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a job ends, before it is committed."""
+
+    verdict: JobEnded
+    append: Append
+    result: bytes  # JSON of items, usage and error, as GET shows them for ever after
+    text: str  # what the answer says; "" where it says nothing
+
+
+def stream_of(job_id: str) -> str:
+    """Return the name of a job's stream."""
+    return f"jobs/{job_id}"
+
+
+def make(job_id: str, state: JobState, verdict: JobEnded, at_ms: int) -> Ending:
+    """Return the ending of a job in `state`, which then counts as ended.
+
+    The state is folded forward: it is of no use for another ending.
+    """
+    events = job_state.ending(state, verdict)
+    append = Append(
+        stream=stream_of(job_id),
+        after=state.head,
+        records=records(state.head, events, at_ms),
+        ends=True,
+    )
+    for record, event in zip(append.records, events, strict=True):
+        job_state.fold(state, record.sequence, event.kind, event.to_json())
+    return Ending(verdict=verdict, append=append, result=result_of(state), text=state.text())
+
+
+def result_of(state: JobState) -> bytes:
+    """Return what the log says beside its status, as JSON: items, usage, error."""
+    error = state.ended.get("error") if state.ended else None
+    return orjson.dumps({"items": state.item_list(), "usage": state.usage, "error": error})
+
+
+async def fold_log(log: EventLog, job_id: str) -> JobState:
+    """Return the fold of a job's log as it stands, letting others run between pages."""
+    state = JobState()
+    while segments := log.read(stream_of(job_id), after=state.head):
+        for segment in segments:
+            for each in segment.records:
+                job_state.fold(state, each.sequence, each.kind, decode(each.body)["data"])
+        await trio.lowlevel.checkpoint()
+    return state
+
+
+async def from_log(log: EventLog, job_id: str, verdict: JobEnded, at_ms: int) -> Ending:
+    """Return the ending of a job that no actor owns; on a damaged log, the bare end."""
+    try:
+        state = await fold_log(log, job_id)
+    except LogCorrupt:
+        head = log.head(stream_of(job_id))
+        state = JobState(head=head.sequence if head else 0)
+    return make(job_id, state, verdict, at_ms)

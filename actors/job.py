@@ -1,0 +1,280 @@
+"""The job actor: owns one answer being made, and is the only writer of its log while it lives.
+
+Stream: `jobs/<id>`. Events: section 4 of the contract. Messages: PrepareEnd, Settle, Look, Tick,
+CallLost; parts come from the provider's actor as `(call, part)`.
+
+A burst of parts becomes events, then one append; while that commits, the next parts wait in the
+mailbox and the provider waits for them. The end is not appended here: the conversation's actor
+commits it together with its own events, so that no reader of either log sees half an end.
+
+After a crash the new life reads the log, takes back what the lost call had said and asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import Any, TypeAlias, assert_never
+
+import orjson
+import structlog
+import trio
+
+from actors import ending, job_state, prompt
+from actors.ending import Ending, stream_of
+from actors.job_state import Answering, JobState
+from actors.provider import CallLost, Cancel, Generate, LOST
+from actors.spine import Spine
+from actors.views import JobView
+from runtime import limits
+from runtime.actor import TrioActor
+from runtime.caller import Caller
+from runtime.clock import rfc3339
+from runtime.events import Data, Error, JobEnded, Status, records
+from runtime.problems import Invalid, NotFound
+from store import jobs, messages
+from store.jobs import JobRow
+from store.writer import Append, Write
+from transports.egress.providers.base import End, Part, PromptMessage, Request, read_options
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareEnd:
+    """Stop, and answer with the Ending to commit. `verdict` None: the provider's own end."""
+
+    verdict: JobEnded | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """The ending that was prepared has been committed, or could not be."""
+
+    committed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Answer with the job as its log stands: a JobView."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Tell the conversation again if the answer has ended: it may have missed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Told to the conversation: the provider has ended; ask me to PrepareEnd."""
+
+    job_id: str
+
+
+Message: TypeAlias = PrepareEnd | Settle | Look | Report | CallLost
+
+
+class Phase(Enum):
+    """Where a job is between its start and its end."""
+
+    ANSWERING = auto()
+    FINISHED = auto()  # the provider has ended; the conversation has been told
+    ENDING = auto()  # the last events are being committed
+    ENDED = auto()
+
+
+class Job(TrioActor):
+    """One answer being made."""
+
+    def __init__(self, spine: Spine, job_id: str) -> None:
+        super().__init__()
+        self.spine, self.job_id, self.stream = spine, job_id, stream_of(job_id)
+        self.life_number = 0
+
+    async def started(self) -> None:
+        """Rebuild from the row and the log, and ask the provider (again)."""
+        self.life_number += 1
+        row = jobs.get_any(self.spine.reader, self.job_id)
+        if row is None:
+            raise NotFound("No such job.")
+        self.row: JobRow = row
+        self.state: JobState = await ending.fold_log(self.spine.log, self.job_id)
+        self.phase = Phase.ENDED if self.state.ended else Phase.ANSWERING
+        self.verdict: JobEnded | None = None
+        if self.phase is Phase.ANSWERING:
+            await self._ask_provider()
+
+    def idle(self) -> bool:
+        """Stay until the end is committed."""
+        return self.phase is Phase.ENDED
+
+    async def handle(self, message: Message) -> Ending | JobView | None:
+        """Act on one message; see the module's head."""
+        match message:
+            case PrepareEnd():
+                return await self._prepare_end(message.verdict)
+            case Settle():
+                await self._settle(committed=message.committed)
+            case Look():
+                return view(self.row, self.state)
+            case Report():
+                if self.phase is Phase.FINISHED:
+                    await self._tell_finished()
+            case CallLost():
+                if message.call == self.call and self.phase is Phase.ANSWERING:
+                    await self._finish(LOST)
+            case _:
+                assert_never(message)
+        return None
+
+    async def handle_parts(self, offered: Sequence[tuple[str, Part]]) -> None:
+        """Append what the provider sent; parts of another call, or after the end, are dropped."""
+        if self.phase is not Phase.ANSWERING:
+            return
+        parts = [part for call, part in offered if call == self.call]
+        events, end = job_state.on_parts(self.state, self.answering, parts)
+        if events:
+            await self._append(events)
+        if end:
+            await self._finish(end)
+
+    async def _ask_provider(self) -> None:
+        """Take back what an earlier call said, and start a new one."""
+        if self.state.items:
+            await self._append(job_state.retraction(self.state))
+        provider, model = self.spine.catalog.find(self.row.model)
+        self.call = f"{self.job_id}.{self.life_number}"
+        new_id = partial(self.spine.ids.new, "item_")
+        self.answering = Answering(new_id=new_id, merges=provider.merges)
+        try:
+            options = read_options(model, orjson.loads(self.row.options))
+            asked = messages.for_prompt(
+                self.spine.reader,
+                self.row.conversation_id,
+                before_position=2 * self.row.ordinal + 1,
+                size_bytes=limits.PROMPT_BYTES_MAX,
+            )
+            newest_first = (PromptMessage(role=each.role, text=each.text) for each in asked)
+            fitted = prompt.fit(newest_first, model, options.max_output_tokens)
+        except Invalid as problem:
+            await self._finish(_refused(problem))
+            return
+        request = Request(
+            job_id=self.job_id, model=model, messages=fitted, options=options
+        )
+        owner = Caller(tenant=self.row.tenant, user=self.row.user)
+        order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
+        await self.spine.providers.tell(provider.endpoint, order)
+
+    async def _append(self, events: Sequence[Data]) -> None:
+        """Append, commit, and only then let the state show it."""
+        head = self.state.head
+        append = Append(
+            stream=self.stream,
+            after=head,
+            records=records(head, events, self.spine.clock.now_ms()),
+        )
+        await self.spine.write_until_kept(Write(appends=(append,)))
+        for sequence, event in enumerate(events, head + 1):
+            job_state.fold(self.state, sequence, event.kind, event.to_json())
+
+    async def _finish(self, end: End) -> None:
+        self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)
+        await self._tell_finished()
+
+    async def _tell_finished(self) -> None:
+        told = Finished(job_id=self.job_id)
+        await self.spine.conversations.tell(self.row.conversation_id, told)
+
+    async def _prepare_end(self, verdict: JobEnded | None) -> Ending | None:
+        """Close the provider's connection first, then say how the log ends.
+
+        An end of the provider's own that came before wins. None: it has ended already, or there
+        is nothing to end.
+        """
+        if self.phase is Phase.ENDED:
+            return None
+        chosen = self.verdict or verdict
+        if chosen is None:
+            return None
+        if self.phase is Phase.ANSWERING:
+            await self._close_call()
+        self.phase = Phase.ENDING
+        return ending.make(self.job_id, self.state, chosen, self.spine.clock.now_ms())
+
+    async def _close_call(self) -> None:
+        _, model = self.spine.catalog.find(self.row.model)
+        with trio.move_on_after(limits.PROVIDER_CLOSE_S) as late:
+            closed: trio.Event = await self.spine.providers.ask(
+                model.endpoint, Cancel(call=self.call)
+            )
+            await closed.wait()
+        if late.cancelled_caught:
+            log.warning("provider_close_late", job_id=self.job_id)
+
+    async def _settle(self, *, committed: bool) -> None:
+        """The log has its end; or nothing has happened: then the answer begins again."""
+        if self.phase is not Phase.ENDING:
+            return
+        if committed:
+            self.phase = Phase.ENDED
+            self.row = jobs.get_any(self.spine.reader, self.job_id) or self.row
+        elif self.verdict:
+            self.state = await ending.fold_log(self.spine.log, self.job_id)
+            self.phase = Phase.FINISHED
+            self.life.start_soon(self._tell_finished_later)
+        else:
+            await self.started()
+
+    async def _tell_finished_later(self) -> None:
+        await trio.sleep(limits.STORE_RETRY_S[0])
+        self.actor_ref.tell(Report())
+
+
+def _refused(problem: Invalid) -> End:
+    """Return the end of a job whose request could not be made; the same was fine when it was queued."""
+    error = Error(class_="invalid_request", code=problem.name(), message=problem.detail)
+    return End(end_state="provider_error", reason="request-refused", error=error)
+
+
+def view(row: JobRow, state: JobState) -> JobView:
+    """Return what a caller is shown of a job in `state`."""
+    ended = state.ended
+    error = ended.get("error") if ended else None
+    status: Status = ended["status"] if ended else row.status
+    return _view(row, status, state.head, state.item_list(), state.usage, error)
+
+
+def view_of_ended(row: JobRow, head: int) -> JobView:
+    """Return what a caller is shown of a job that waits or has ended, from its row alone."""
+    result: Mapping[str, Any] = orjson.loads(row.result) if row.result else {}
+    items, usage, error = (result.get(name) for name in ("items", "usage", "error"))
+    return _view(row, row.status, head, tuple(items or ()), usage, error)
+
+
+def _view(
+    row: JobRow,
+    status: Status,
+    head: int,
+    items: tuple[Mapping[str, Any], ...],
+    usage: Mapping[str, Any] | None,
+    error: Mapping[str, Any] | None,
+) -> JobView:
+    return JobView(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        message_id=row.message_id,
+        status=status,
+        reason=row.reason,
+        model=row.model,
+        head=head,
+        items=items,
+        usage=usage,
+        error=error,
+        superseded_by=row.superseded_by,
+        created_at=rfc3339(row.created_at_ms),
+        started_at=None if row.started_at_ms is None else rfc3339(row.started_at_ms),
+        ended_at=None if row.ended_at_ms is None else rfc3339(row.ended_at_ms),
+    )

@@ -1,0 +1,296 @@
+"""A job as a pure machine: what its log means, and what is to be appended to it.
+
+`fold` reads one event; the state of a job is the fold of its log, and nothing else. `on_parts` and
+`ending` say which events follow from what a provider sent and from how the answer ended. Nothing
+here waits, reads a clock or knows where events are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, assert_never
+
+from runtime import limits
+from runtime.events import (
+    JOB_END,
+    Data,
+    EndState,
+    EndStatus,
+    Error,
+    Item,
+    ItemDelta,
+    ItemDone,
+    ItemRetracted,
+    ItemStarted,
+    ItemType,
+    JobEnded,
+    Usage,
+)
+from transports.egress.providers import base
+
+# How an answer ends: the reason it stopped -> (status, end_state). Contract, section 4.
+ENDS: Mapping[str, tuple[EndStatus, EndState | None]] = {
+    "aborted": ("aborted", "cancelled"),
+    "superseded": ("superseded", "cancelled"),
+    "shutdown": ("interrupted", "cancelled"),
+    "crashed": ("failed", None),  # the actor gave up
+    "process-died": ("interrupted", None),
+}
+PROVIDER_ENDS: Mapping[EndState, EndStatus] = {
+    "finished": "completed",  # incomplete when the reason is one of CUT_SHORT
+    "finished_no_reason": "completed",
+    "truncated": "incomplete",
+    "transport_error": "incomplete",
+    "provider_error": "failed",
+    "cancelled": "aborted",
+}
+CUT_SHORT = frozenset({"length", "filter"})  # the provider's terminal mark, but not the whole answer
+
+
+@dataclass(slots=True)
+class OpenItem:
+    """An item as far as the log tells it. Text is kept in pieces: joining each time is quadratic."""
+
+    id: str
+    type: ItemType
+    role: str
+    index: int
+    text: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    bytes: list[bytes] = field(default_factory=list)
+    annotations: list[Mapping[str, Any]] = field(default_factory=list)
+    done: bool = False
+    status: Literal["in_progress", "completed", "incomplete"] = "in_progress"
+
+    def item(self, status: Literal["in_progress", "completed", "incomplete"]) -> Item:
+        """Return the item as it stands, marked `status`."""
+        is_text = self.type in {"message", "reasoning", "refusal"}
+        return Item(
+            id=self.id,
+            type=self.type,
+            role=self.role,
+            index=self.index,
+            status=status,
+            text="".join(self.text) if self.text or is_text else None,
+            arguments="".join(self.arguments) if self.arguments else None,
+            bytes=base64.b64encode(b"".join(self.bytes)).decode() if self.bytes else None,
+            annotations=tuple(self.annotations),
+        )
+
+
+@dataclass(slots=True)
+class JobState:
+    """The fold of a job's log up to `head`."""
+
+    head: int = 0
+    model: str | None = None
+    endpoint: str | None = None
+    items: dict[str, OpenItem] = field(default_factory=dict)  # by id, in order of start
+    items_started: int = 0
+    said_bytes: int = 0
+    usage: Mapping[str, Any] | None = None
+    ended: Mapping[str, Any] | None = None
+
+    def item_list(self) -> tuple[dict[str, Any], ...]:
+        """Return the items as JSON objects, in the order they began."""
+        return tuple(each.item(each.status).to_json() for each in self.items.values())
+
+    def text(self) -> str:
+        """Return what the answer says: the text of its messages and refusals."""
+        said = (each for each in self.items.values() if each.type in {"message", "refusal"})
+        return "".join(piece for each in said for piece in each.text)
+
+
+def fold(state: JobState, sequence: int, kind: str, data: Mapping[str, Any]) -> None:
+    """Take the next event of the log into `state`. Unknown kinds and fields change nothing."""
+    state.head = sequence
+    match kind:
+        case "item.delta":
+            _fold_delta(state, data)
+        case "job.started":
+            state.model, state.endpoint = data["model"], data["endpoint"]
+        case "item.started":
+            item = OpenItem(data["item_id"], data["type"], data["role"], data["index"])
+            state.items[item.id] = item
+            state.items_started += 1
+        case "item.done":
+            item = state.items[data["item_id"]]
+            item.done, item.status = True, data["item"]["status"]
+        case "item.retracted":
+            state.items.pop(data["item_id"], None)
+        case "usage":
+            state.usage = data
+        case _ if kind == JOB_END:
+            state.ended = data
+        case _:
+            pass  # a kind of a later version: kept in the log, without meaning here
+
+
+def _fold_delta(state: JobState, data: Mapping[str, Any]) -> None:
+    item = state.items[data["item_id"]]
+    if (text := data.get("text")) is not None:
+        item.text.append(text)
+        state.said_bytes += len(text)
+    elif (arguments := data.get("arguments")) is not None:
+        item.arguments.append(arguments)
+        state.said_bytes += len(arguments)
+    elif (encoded := data.get("bytes")) is not None:
+        item.bytes.append(base64.b64decode(encoded))
+        state.said_bytes += len(encoded)
+    elif (annotation := data.get("annotation")) is not None:
+        item.annotations.append(annotation)
+
+
+@dataclass(slots=True)
+class Answering:
+    """The part of a life that turns a provider's parts into events: its indexes to our items."""
+
+    new_id: Callable[[], str]
+    merges: bool  # may deltas that wait together become one
+    items: dict[int, str] = field(default_factory=dict)  # the provider's index -> open item's id
+
+
+def on_parts(
+    state: JobState, answering: Answering, parts: Iterable[base.Part]
+) -> tuple[list[Data], base.End | None]:
+    """Return the events that follow from `parts`, and the provider's end if it is among them.
+
+    What comes after the end is left out. Deltas that wait together are merged here, before they
+    have a sequence, where the provider allows it.
+    """
+    events: list[Data] = []
+    said_bytes, started = state.said_bytes, state.items_started
+    for part in parts:
+        match part:
+            case base.Delta():
+                said_bytes += len(part.text or part.arguments or part.data or b"")
+                if said_bytes > limits.OUTPUT_BYTES_MAX:
+                    return events, base.End(end_state="finished", reason="length")
+                if part.index not in answering.items:
+                    events.append(_begin(answering, part.index, "message", "assistant", started))
+                    started += 1
+                _add_delta(events, answering, part)
+            case base.ItemStart():
+                if started >= limits.JOB_ITEMS_MAX:
+                    return events, base.End(end_state="finished", reason="length")
+                if open_id := answering.items.pop(part.index, None):
+                    events.append(_done(state, events, open_id, "completed"))
+                events.append(_begin(answering, part.index, part.type, part.role, started))
+                started += 1
+            case base.ItemDone():
+                if open_id := answering.items.pop(part.index, None):
+                    events.append(_done(state, events, open_id, "completed"))
+            case base.Usage():
+                events.append(_usage(part))
+            case base.End():
+                return events, part
+            case _:
+                assert_never(part)
+    return events, None
+
+
+def _begin(
+    answering: Answering, index: int, item_type: ItemType, role: str, place: int
+) -> ItemStarted:
+    item_id = answering.items[index] = answering.new_id()
+    return ItemStarted(item_id=item_id, type=item_type, role=role, index=place)
+
+
+def _add_delta(events: list[Data], answering: Answering, part: base.Delta) -> None:
+    item_id = answering.items[part.index]
+    newest = events[-1] if events and answering.merges else None
+    if isinstance(newest, ItemDelta) and newest.item_id == item_id:
+        if newest.text is not None and part.text is not None:
+            events[-1] = ItemDelta(item_id=item_id, text=newest.text + part.text)
+            return
+        if newest.arguments is not None and part.arguments is not None:
+            events[-1] = ItemDelta(item_id=item_id, arguments=newest.arguments + part.arguments)
+            return
+    data = None if part.data is None else base64.b64encode(part.data).decode()
+    events.append(
+        ItemDelta(
+            item_id=item_id,
+            text=part.text,
+            arguments=part.arguments,
+            bytes=data,
+            annotation=part.annotation,
+        )
+    )
+
+
+def _usage(part: base.Usage) -> Usage:
+    return Usage(
+        source=part.source,
+        input=part.input,
+        cached=part.cached,
+        output=part.output,
+        reasoning=part.reasoning,
+        raw=part.raw,
+    )
+
+
+def _done(
+    state: JobState,
+    pending: Iterable[Data],
+    item_id: str,
+    status: Literal["completed", "incomplete"],
+) -> ItemDone:
+    """Return the item's last event: what the log and the events still pending add up to."""
+    if (known := state.items.get(item_id)) is not None:
+        whole = OpenItem(known.id, known.type, known.role, known.index)
+        whole.text, whole.arguments = [*known.text], [*known.arguments]
+        whole.bytes, whole.annotations = [*known.bytes], [*known.annotations]
+        scratch = JobState(items={item_id: whole})
+    else:
+        scratch = JobState()
+    for event in pending:
+        if isinstance(event, ItemStarted | ItemDelta) and event.item_id == item_id:
+            fold(scratch, 0, event.kind, event.to_json())
+    return ItemDone(item_id=item_id, item=scratch.items[item_id].item(status))
+
+
+def verdict_of(end: base.End) -> JobEnded:
+    """Return the end of a job whose provider ended so."""
+    status = PROVIDER_ENDS[end.end_state]
+    if end.end_state == "finished" and end.reason in CUT_SHORT:
+        status = "incomplete"
+    return JobEnded(
+        status=status,
+        reason=end.reason or end.end_state,
+        provider_reason=end.provider_reason,
+        end_state=end.end_state,
+        error=end.error,
+    )
+
+
+def verdict_for(
+    reason: Literal["aborted", "superseded", "shutdown", "crashed", "process-died"],
+    *,
+    superseded_by: str | None = None,
+    error: Error | None = None,
+) -> JobEnded:
+    """Return the end of a job that something other than its provider ended."""
+    status, end_state = ENDS[reason]
+    return JobEnded(
+        status=status,
+        reason=reason,
+        end_state=end_state,
+        superseded_by=superseded_by,
+        error=error,
+    )
+
+
+def ending(state: JobState, verdict: JobEnded) -> list[Data]:
+    """Return the last events of the log: every open item done as far as it got, then the end."""
+    status: Literal["completed", "incomplete"] = (
+        "completed" if verdict.status == "completed" else "incomplete"
+    )
+    open_items = [each.id for each in state.items.values() if not each.done]
+    return [*(_done(state, (), item_id, status) for item_id in open_items), verdict]
+
+
+def retraction(state: JobState) -> list[Data]:
+    """Return the events that take back everything said so far, before a retry begins again."""
+    return [ItemRetracted(item_id=item_id) for item_id in state.items]

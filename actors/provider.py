@@ -1,0 +1,248 @@
+"""The provider actor: one per endpoint; decides whose call runs, and streams its parts to the job.
+
+Owns no stream. Messages: Generate, Cancel, CallEnded. A call is a task of the actor's life, so a
+crash of the actor ends its calls and each job is told. Calls beyond the endpoint's concurrency wait
+in a queue that takes users in turn, so that nobody's hundred jobs stand before another's one. After
+several failures in a row the circuit opens: calls are refused at once for a while, then one is tried.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from math import inf
+from typing import TypeAlias
+
+import structlog
+import trio
+from pykka import ActorDeadError
+
+from actors.spine import Spine
+from runtime import limits
+from runtime.actor import TrioActor, TrioRef
+from runtime.caller import Caller
+from runtime.events import Error
+from runtime.problems import UpstreamLost, UpstreamSaid
+from transports.egress.providers.base import End, Part, Provider, Request
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generate:
+    """Answer `request`; parts go to `job` as `(call, part)`, the last of them an `End`."""
+
+    job: TrioRef
+    call: str
+    owner: Caller
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Stop a call. Answered with an event that is set once its connection is closed."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """A call of this actor has ended, well or badly."""
+
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLost:
+    """Told to the job: its call died with the provider's actor."""
+
+    call: str
+
+
+Message: TypeAlias = Generate | Cancel | CallEnded
+
+
+@dataclass(slots=True)
+class Call:
+    """A call under way."""
+
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    closed: trio.Event = field(default_factory=trio.Event)
+    was_cancelled: bool = False
+
+
+class FairQueue:
+    """Calls that wait: users take turns, each user's calls in order."""
+
+    def __init__(self) -> None:
+        self._users: OrderedDict[str, deque[Generate]] = OrderedDict()
+
+    def put(self, order: Generate) -> None:
+        """Add a call behind its user's others."""
+        self._users.setdefault(order.owner.name, deque()).append(order)
+
+    def take(self) -> Generate | None:
+        """Return the next call, or None; its user goes to the back."""
+        if not self._users:
+            return None
+        user, orders = self._users.popitem(last=False)
+        order = orders.popleft()
+        if orders:
+            self._users[user] = orders
+        return order
+
+    def remove(self, call: str) -> bool:
+        """Take a call out; say whether it was there."""
+        for user, orders in self._users.items():
+            for order in orders:
+                if order.call == call:
+                    orders.remove(order)
+                    if not orders:
+                        del self._users[user]
+                    return True
+        return False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._users.values()))
+
+
+class Circuit:
+    """Counts failures in a row; open means that the endpoint is left alone for a while."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._closed_at = -inf  # trio time from which a call may be tried again
+
+    def is_open(self) -> bool:
+        """Say whether calls are to be refused now."""
+        return trio.current_time() < self._closed_at
+
+    def note(self, *, failed: bool) -> None:
+        """Take the outcome of a call into account."""
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures >= limits.CIRCUIT_FAILURES_MAX:
+            self._closed_at = trio.current_time() + limits.CIRCUIT_OPEN_S
+
+
+REFUSED = End(
+    end_state="provider_error",
+    reason="circuit-open",
+    error=Error(
+        class_="unavailable",
+        code="circuit-open",
+        message="The endpoint failed several times in a row and is left alone for a moment.",
+    ),
+)
+IDLE = End(end_state="transport_error", reason="idle-timeout")
+LOST = End(end_state="transport_error", reason="provider-restarted")
+BROKEN = End(
+    end_state="provider_error",
+    reason="internal",
+    error=Error(class_="internal", code="internal", message="The provider's adapter failed."),
+)
+
+
+class ProviderActor(TrioActor):
+    """One endpoint's door: a bound, a fair queue, a circuit."""
+
+    def __init__(self, spine: Spine, provider: Provider) -> None:
+        super().__init__()
+        self.spine, self.provider = spine, provider
+        self.queue, self.circuit = FairQueue(), Circuit()
+        self.calls: dict[str, Call] = {}
+
+    async def started(self) -> None:
+        """Begin with no call; those that waited when the last life ended still wait."""
+        self.calls = {}
+        self._admit()
+
+    def idle(self) -> bool:
+        """Stay while there is a call, and for the circuit's sake while it is open."""
+        return not self.calls and not len(self.queue) and not self.circuit.is_open()
+
+    async def handle(self, message: Message) -> trio.Event | None:
+        """Act on one message; see the module's head."""
+        match message:
+            case Generate():
+                self.queue.put(message)
+                self._admit()
+            case Cancel():
+                return self._cancel(message.call)
+            case CallEnded():
+                self.circuit.note(failed=message.failed)
+                self._admit()
+        return None
+
+    def _admit(self) -> None:
+        while len(self.calls) < self.provider.concurrency and (order := self.queue.take()):
+            call = self.calls[order.call] = Call()
+            self.life.start_soon(self._call, order, call, name=f"call {order.request.job_id}")
+
+    def _cancel(self, call_id: str) -> trio.Event:
+        if call := self.calls.get(call_id):
+            call.was_cancelled = True
+            call.scope.cancel()
+            return call.closed
+        self.queue.remove(call_id)
+        closed = trio.Event()
+        closed.set()
+        return closed
+
+    async def _call(self, order: Generate, call: Call) -> None:
+        end: End | None = None
+        try:
+            with call.scope:
+                end = REFUSED if self.circuit.is_open() else await self._stream(order)
+                await order.job.offer((order.call, end))
+        except ActorDeadError:
+            log.info("call_without_job", job_id=order.request.job_id)
+        except trio.Cancelled:
+            order.job.tell(CallLost(call=order.call))  # this life ends, not the call alone
+            raise
+        finally:
+            call.closed.set()
+            self.calls.pop(order.call, None)
+        failed = end is not None and end.end_state in {"transport_error", "provider_error"}
+        self.actor_ref.tell(CallEnded(failed=failed and end is not REFUSED))
+
+    async def _stream(self, order: Generate) -> End:
+        """Pass the parts on as the job has room for them; return how it ended."""
+        began = trio.current_time()
+        first = True
+        try:
+            with trio.CancelScope(deadline=began + limits.PROVIDER_IDLE_S) as idle:
+                async with aclosing(self.provider.answer(order.request)) as parts:
+                    async for part in parts:
+                        if first:
+                            self.spine.metrics.first_part(trio.current_time() - began)
+                            first = False
+                        if isinstance(part, End):
+                            return part
+                        await self._pass_on(order, part, idle)
+                return End(end_state="truncated", reason="truncated")
+            return IDLE
+        except UpstreamSaid as said:
+            return End(end_state="provider_error", reason="provider-error", error=_error(said))
+        except UpstreamLost as lost:
+            return End(end_state="transport_error", reason="connection-lost", provider_reason=lost.detail)
+        except ActorDeadError:
+            raise
+        except Exception:
+            log.exception("provider_failed", endpoint=self.provider.endpoint)
+            return BROKEN
+
+    async def _pass_on(self, order: Generate, part: Part, idle: trio.CancelScope) -> None:
+        """Offer one part; while the job is the one that is slow, the provider is not idle."""
+        idle.deadline = inf
+        await order.job.offer((order.call, part))
+        idle.deadline = trio.current_time() + limits.PROVIDER_IDLE_S
+
+
+def _error(said: UpstreamSaid) -> Error:
+    return Error(
+        class_=str(said.extensions.get("class", "provider")),
+        code=str(said.extensions.get("code", "unknown")),
+        message=said.detail,
+        provider_request_id=said.extensions.get("provider_request_id"),
+    )

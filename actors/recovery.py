@@ -1,0 +1,37 @@
+"""At the start, before the port opens: whatever a dead process left running gets its honest end.
+
+A job that had `job.started` and no end gets `job.ended` with status `interrupted`, and its items as
+far as they got. Queued jobs are left queued; their conversations go on with them afterwards.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from actors import ending
+from actors.job_rows import Death
+from actors.job_state import verdict_for
+from actors.spine import Spine
+from runtime.events import records
+from store import jobs
+from store.writer import Append, Write
+
+log = structlog.get_logger(__name__)
+
+
+async def close_interrupted(spine: Spine) -> int:
+    """End every job that no process answers any more; return how many there were."""
+    unfinished = jobs.unfinished(spine.reader)
+    for row in unfinished:
+        now_ms = spine.clock.now_ms()
+        verdict = verdict_for("process-died")
+        close = await ending.from_log(spine.log, row.id, verdict, now_ms)
+        death = Death.of(row, close, spine.ids.new("msg_"), now_ms)
+        stream = f"conversations/{row.conversation_id}"
+        head = spine.log.head(stream)
+        after = head.sequence if head else 0
+        told = Append(stream=stream, after=after, records=records(after, death.events, now_ms))
+        await spine.writer.write(Write(rows=death.write, appends=(*death.appends, told)))
+    if unfinished:
+        log.warning("jobs_interrupted", count=len(unfinished))
+    return len(unfinished)

@@ -1,0 +1,55 @@
+"""What every actor of this service works with, handed to it when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import trio
+
+from runtime import limits
+from runtime.clock import Clock
+from runtime.hub import Hub
+from runtime.ids import Ids
+from runtime.log import EventLog
+from runtime.problems import StoreClosed, StoreUnavailable
+from runtime.supervisor import Supervisor
+from runtime.telemetry import Metrics
+from store.database import Database
+from store.writer import Write, Writer
+from transports.egress.providers.catalog import Catalog
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True, kw_only=True)
+class Spine:
+    """The parts that actors share. `actors.tree` puts the supervisors in, once, at the start."""
+
+    clock: Clock
+    ids: Ids
+    log: EventLog
+    hub: Hub
+    reader: Database  # for reads on the loop
+    writer: Writer
+    catalog: Catalog
+    metrics: Metrics
+    conversations: Supervisor = field(init=False)
+    jobs: Supervisor = field(init=False)
+    providers: Supervisor = field(init=False)
+
+    async def write_until_kept(self, write: Write[R]) -> R:
+        """Write, and while there is no space wait and try again: nothing that was said is lost.
+
+        Raises:
+            StoreClosed: the store will not write again in this process.
+        """
+        pause_s, longest_s = limits.STORE_RETRY_S
+        while True:
+            try:
+                return await self.writer.write(write)
+            except StoreClosed:
+                raise
+            except StoreUnavailable:
+                await trio.sleep(pause_s)
+                pause_s = min(2 * pause_s, longest_s)

@@ -1,0 +1,72 @@
+"""The supervision tree as one list, in start order. What is below falls with what is above.
+
+| key of           | actor         | lives                                                    |
+|------------------|---------------|----------------------------------------------------------|
+| (the writer)     | store.writer  | from the opening of the store to its closing             |
+| providers        | ProviderActor | per endpoint; leaves when idle, comes back on demand     |
+| jobs             | Job           | per running job; leaves once its end is committed        |
+| conversations    | Conversation  | per conversation in use; leaves when idle, comes back    |
+"""
+
+from __future__ import annotations
+
+import trio
+
+from actors.conversation import Conversation, GaveUp, Interrupt
+from actors.job import Job
+from actors.provider import ProviderActor
+from actors.spine import Spine
+from runtime import limits
+from runtime.supervisor import Supervisor
+from store import jobs
+
+
+class Tree:
+    """The supervisors of one service, each with its policy."""
+
+    def __init__(self, spine: Spine, nursery: trio.Nursery) -> None:
+        self.spine = spine
+        chance = spine.ids.random
+        spine.providers = Supervisor(
+            nursery, self._provider, name="providers", random=chance, idle_s=limits.PROVIDER_LEAVE_S
+        )
+        spine.jobs = Supervisor(
+            nursery,
+            lambda key: Job(spine, key),
+            name="jobs",
+            random=chance,
+            idle_s=limits.JOB_IDLE_S,
+            gave_up=self._bury,
+        )
+        spine.conversations = Supervisor(
+            nursery,
+            lambda key: Conversation(spine, key),
+            name="conversations",
+            random=chance,
+            idle_s=limits.CONVERSATION_IDLE_S,
+        )
+        self.supervisors = (spine.providers, spine.jobs, spine.conversations)
+
+    def _provider(self, endpoint: str) -> ProviderActor:
+        return ProviderActor(self.spine, self.spine.catalog.at(endpoint))
+
+    async def _bury(self, job_id: str, _: BaseException) -> None:
+        """A job's actor gave up: its conversation ends it."""
+        row = jobs.get_any(self.spine.reader, job_id)
+        if row:
+            await self.spine.conversations.ask(row.conversation_id, GaveUp(job_id=job_id))
+
+    async def resume_queues(self) -> None:
+        """Wake the conversations in which jobs wait; called once, after recovery."""
+        for conversation_id in jobs.conversations_waiting(self.spine.reader):
+            await self.spine.conversations.find(conversation_id)
+
+    async def interrupt(self) -> None:
+        """End every running job as interrupted; called when the grace of a shutdown is over."""
+        for row in jobs.unfinished(self.spine.reader):
+            await self.spine.conversations.tell(row.conversation_id, Interrupt())
+
+    async def stop(self) -> None:
+        """Stop all actors, the last started first."""
+        for supervisor in reversed(self.supervisors):
+            await supervisor.stop_all()
