@@ -11,6 +11,13 @@ PARTS_MAX = 256  # parts waiting for a job; past it the provider waits (backpres
 PARTS_BURST = 256  # parts a job takes at once: one append, one commit
 MESSAGES_BURST = 64  # messages handled between two checkpoints, so that no actor holds the loop
 
+# --- runtime: supervision ---
+RESTART_BASE_S = 0.1  # longest pause after the first crash; doubles with each further one
+RESTART_CAP_S = 5.0  # longest pause ever: a person who waits still sees the actor come back
+CRASHES_MAX = 5  # crashes borne within the window; one more and the supervisor gives up honestly
+CRASHES_WINDOW_S = 60.0  # longer than all the pauses of one budget, so that a steady crash gives up
+STOP_GRACE_S = 2.0  # lives that have not ended by then are left to their shielded cleanup
+
 # --- runtime: log ---
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
