@@ -1,15 +1,29 @@
-"""What holds for every spec of the run.
+"""What holds for every spec of a run: a bound on each, and at its end what is not proved.
 
 The browser's specs are a pytest run of their own, without trio mode: playwright has its own loop.
+An async spec runs under `trio.fail_after`, so that no await in it is without a bound; under a
+virtual clock the bound is virtual too, and a spec that waits for nothing at all fails at once.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
+
+from specs.requirements import IDS, proved
 
 BROWSER = Path(__file__).parent / "browser"
+BOUND_S = 100  # below faulthandler_timeout, so that a hanging spec fails and the run goes on
+VIRTUAL_BOUND_S = 366 * 86_400  # a simulation may live through a year
+VIRTUAL_CLOCKS = {"autojump_clock", "mock_clock"}
+
+AsyncSpec = Callable[..., Awaitable[None]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,3 +32,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     return True if collection_path == BROWSER and config.getini("trio_mode") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function):
+            virtual = VIRTUAL_CLOCKS & set(item.fixturenames)
+            bound(item, VIRTUAL_BOUND_S if virtual else BOUND_S)
+
+
+def bound(item: pytest.Function, seconds: float) -> None:
+    """Run an async spec under a bound; of a hypothesis spec, each of its examples."""
+    of_hypothesis = getattr(item.obj, "hypothesis", None)
+    if of_hypothesis is not None and iscoroutinefunction(of_hypothesis.inner_test):
+        of_hypothesis.inner_test = bounded(of_hypothesis.inner_test, seconds)
+    elif iscoroutinefunction(item.obj):
+        item.obj = bounded(item.obj, seconds)
+
+
+def bounded(spec: AsyncSpec, seconds: float) -> AsyncSpec:
+    @functools.wraps(spec)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        with trio.fail_after(seconds):
+            await spec(*args, **kwargs)
+
+    return run
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword:
+        unproved = sorted(IDS - proved())
+        if unproved:
+            terminalreporter.section(f"{len(unproved)} promises without a spec")
+            terminalreporter.line(" ".join(unproved))
+
+
+# The validation of every answer and event, and the proof of every route, join here with the routes.

@@ -30,6 +30,7 @@ def test_an_unknown_id_is_refused_at_import() -> None:
 def test_a_decorator_may_name_several_promises_and_a_word_in_a_text_names_none() -> None:
     tree = ast.parse(
         '@requirement("a.b", "c.d")\ndef test_x(): ...\n'
-        '@other("e.f")\nclass Y:\n  @requirement("g.h")\n  async def test_z(self): "requirement(i)"\n'
+        '@other("e.f")\nclass Y:\n'
+        '  @requirement("g.h")\n  async def test_z(self): "requirement(i)"\n'
     )
     assert sorted(named(tree)) == ["a.b", "c.d", "g.h"]
