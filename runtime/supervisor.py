@@ -15,10 +15,10 @@ backoff and jitter" (full jitter).
 from __future__ import annotations
 
 import contextvars
-import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, TypeAlias
 
 import structlog
@@ -87,7 +87,7 @@ class Supervisor:
         start: Callable[[str], TrioActor],
         *,
         name: str,
-        chance: random.Random,
+        random: Random,
         idle_s: float | None = None,
         gave_up: GaveUp | None = None,
     ) -> None:
@@ -96,13 +96,13 @@ class Supervisor:
         Args:
             start: builds the actor of a key; called once a key until it has left.
             name: of the kind of actor, `jobs`; in logs, reports and urns.
-            chance: `Ids.random`, for the jitter.
+            random: `Ids.random`, for the jitter.
             idle_s: an idle actor leaves after this, at most a quarter later; None: never.
             gave_up: awaited after a give-up, again and again until it returns.
         """
         self.name = name
         self.restarts = 0  # in all; read by the metrics
-        self._nursery, self._start, self._chance = nursery, start, chance
+        self._nursery, self._start, self._random = nursery, start, random
         self._idle_s, self._gave_up = idle_s, gave_up
         self._kept: dict[str, Kept] = {}
         self._chores: set[trio.CancelScope] = set()  # the sweep and the farewells
@@ -255,7 +255,7 @@ class Supervisor:
 
     def _pause_s(self, crashes: int) -> float:
         longest_s = min(limits.RESTART_CAP_S, limits.RESTART_BASE_S * 2 ** (crashes - 1))
-        return self._chance.uniform(0, longest_s)
+        return self._random.uniform(0, longest_s)
 
     def _give_up(self, kept: Kept, error: BaseException) -> None:
         log.error("actor_given_up", supervisor=self.name, key=kept.key, lives=kept.lives)
