@@ -1,0 +1,64 @@
+// Text that grows on the page: only ever as text nodes, so nothing a model says can be markup or script.
+// Theory: appending to one giant text node costs the square of its length. So text goes into nodes of bounded
+// size, and a block of lines that is full is never touched again. A block ends after a line break, where a
+// block's edge shows the same break; the textContent of the element is the text, exactly.
+
+import { BLOCK_CHARACTERS, NODE_CHARACTERS } from "./limits.js";
+
+export class GrowingText {
+  #element;
+  #length = 0;
+  /** @type {HTMLElement | null} */
+  #block = null;
+  #blockLength = 0;
+  /** @type {Text | null} */
+  #node = null;
+
+  /** @param {HTMLElement} element empty, with white-space: pre-wrap */
+  constructor(element) {
+    this.#element = element;
+  }
+
+  /** Shows a text that begins with what is shown; any other text is shown afresh. @param {string} text */
+  show(text) {
+    if (text.length < this.#length || this.#differs(text)) this.clear();
+    const more = text.slice(this.#length);
+    this.#length = text.length;
+    let start = 0;
+    while (start < more.length) start = this.#append(more, start);
+  }
+
+  clear() {
+    this.#element.replaceChildren();
+    this.#length = 0;
+    this.#block = this.#node = null;
+  }
+
+  /** Looks at the last node only: what is before it was compared when it was the last. @param {string} text */
+  #differs(text) {
+    if (this.#node === null) return false;
+    return !text.startsWith(this.#node.data, this.#length - this.#node.length);
+  }
+
+  /** Appends one piece of one block and says where the next begins. @param {string} text @param {number} start */
+  #append(text, start) {
+    if (this.#block === null) {
+      this.#block = document.createElement("div");
+      this.#blockLength = 0;
+      this.#node = null;
+      this.#element.append(this.#block);
+    }
+    // A full block goes on to the end of its line, then the next one begins.
+    const full = Math.max(0, BLOCK_CHARACTERS - this.#blockLength);
+    const line = text.indexOf("\n", start + Math.max(0, full - 1));
+    const blockEnd = line === -1 ? text.length : line + 1;
+    const room = NODE_CHARACTERS - (this.#node?.length ?? NODE_CHARACTERS);
+    const end = Math.min(blockEnd, start + (room > 0 ? room : NODE_CHARACTERS));
+    const piece = text.slice(start, end);
+    if (this.#node !== null && room > 0) this.#node.appendData(piece);
+    else this.#block.append((this.#node = document.createTextNode(piece)));
+    this.#blockLength += piece.length;
+    if (line !== -1 && end === blockEnd) this.#block = null;
+    return end;
+  }
+}
