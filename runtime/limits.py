@@ -18,6 +18,11 @@ CRASHES_MAX = 5  # crashes borne within the window; one more and the supervisor 
 CRASHES_WINDOW_S = 60.0  # longer than all the pauses of one budget, so that a steady crash gives up
 STOP_GRACE_S = 2.0  # lives that have not ended by then are left to their shielded cleanup
 
+# --- runtime: telemetry ---
+LOG_CHAIN_MAX = 8  # exceptions told of in one line: a group of a thousand is one story
+LOG_FRAMES_MAX = 12  # frames of a traceback told, the innermost
+LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second cost nothing
+
 # --- runtime: log ---
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
@@ -27,6 +32,20 @@ TAIL_TOTAL_BYTES = 32 * 1024 * 1024  # all tails together
 # --- runtime: the interpreter ---
 SWITCH_INTERVAL_S = 0.0005  # a busy loop keeps the GIL this long from the writer's thread; at the
 # default of 5 ms a commit, which takes the GIL about four times, would wait 20 ms
+
+# --- store ---
+WRITES_WAITING_MAX = 8192  # Writes not committed yet; as many jobs cannot run at once
+BATCH_WRITES_MAX = 1024  # Writes in one commit: a batch this long takes some 10 ms
+WAL_BYTES = 8 * 1024 * 1024  # past it the writer checkpoints between two commits; some 20 ms of work
+CHECKPOINT_IDLE_S = 0.5  # a pause of the writer in which a checkpoint disturbs nobody
+BUSY_TIMEOUT_MS = 5000  # another program's transaction (`runchat token`) takes a few ms
+STATEMENTS_MAX = 256  # prepared statements kept by a connection: more than there are in store/
+STREAM_IDS_MAX = 16_384  # names of streams remembered with their ids, 3 MB
+RECOVERY_STREAMS_MAX = 64  # newest streams whose last page is verified at the start
+TOUCH_MS = 60_000  # the last use of a credential is noted at most this often
+SESSION_MS = 30 * 24 * 3600 * 1000  # a session ends when unused for so long (contract, section 1)
+SIGNIN_CODE_MS = 5 * 60 * 1000  # a sign-in link (contract, section 1)
+IDEMPOTENCY_MS = 24 * 3600 * 1000  # an idempotency key is kept so long (contract, section 2)
 
 # --- actors ---
 QUEUED_JOBS_MAX = 32  # jobs waiting in one conversation (contract, section 3)
@@ -54,6 +73,13 @@ SYNTHETIC_CHARS_MAX = 64 * 1024  # of one delta; contract, section 7
 SYNTHETIC_INTERVAL_MS_MAX = 60_000  # a longer silence is what `stall` is for
 SEED_MAX = 2**32 - 1  # llama.cpp's seeds have 32 bits
 OUTPUT_TOKENS_MAX = 1_000_000  # more than any model can say; the model's own limit holds besides
+LOCAL_CONTEXT_TOKENS = 2048  # window of local/smollm2: a page of talk, in 210 MB
+LOCAL_THREADS = 1  # two threads of the native code that spin are slower than one
+CHILD_START_S = 30.0  # a child reads its 98 MB from a cold disk by then
+CHILD_CANCEL_S = 0.15  # a child that still talks by then is killed; below PROVIDER_CLOSE_S
+CHILD_PAUSE_S = (0.1, 10.0)  # first and longest pause before a child that died starts again
+CHILD_LINE_BYTES = 1024 * 1024  # a line of a child holds a token, not a book
+LOG_LINE_CHARS = 500  # of a line of somebody else that goes into our log
 
 # --- ingress: connections ---
 CONNECTIONS_MAX = 4096  # open at once; 2,000 idle readers and room to answer everybody else
@@ -83,4 +109,3 @@ LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events 
 LIST_LIMIT = 25
 LIST_LIMIT_MAX = 100
 HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's own id
-JSON_DEPTH_MAX = 64  # nesting of a body; deeper is no request of ours
