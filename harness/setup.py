@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -74,8 +75,10 @@ def ensure() -> None:
 
 def fingerprint() -> str:
     """What `.venv` is made from, as one line."""
-    digest = hashlib.sha256(sysconfig.get_platform().encode())
-    for path in (LOCK, MODEL_LOCK, ROOT / "pyproject.toml"):
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    installed_by = [told.get("project"), told.get("tool", {}).get("setuptools")]  # no tool's rules
+    digest = hashlib.sha256(f"{sysconfig.get_platform()} {installed_by}".encode())
+    for path in (LOCK, MODEL_LOCK):
         digest.update(path.read_bytes())
     version = ".".join(str(number) for number in sys.version_info[:3])
     return f"{version} {digest.hexdigest()} {VENV}"
