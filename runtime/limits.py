@@ -36,7 +36,7 @@ SWITCH_INTERVAL_S = 0.0005  # a busy loop keeps the GIL this long from the write
 # --- store ---
 WRITES_WAITING_MAX = 8192  # Writes not committed yet; as many jobs cannot run at once
 BATCH_WRITES_MAX = 1024  # Writes in one commit: a batch this long takes some 10 ms
-WAL_BYTES = 8 * 1024 * 1024  # past it the writer checkpoints between two commits; some 20 ms of work
+WAL_BYTES = 8 * 1024 * 1024  # past it the writer checkpoints between two commits, some 20 ms
 CHECKPOINT_IDLE_S = 0.5  # a pause of the writer in which a checkpoint disturbs nobody
 BUSY_TIMEOUT_MS = 5000  # another program's transaction (`runchat token`) takes a few ms
 STATEMENTS_MAX = 256  # prepared statements kept by a connection: more than there are in store/

@@ -88,6 +88,13 @@ class NotAcceptable(Refused):
     title = "Nothing acceptable can be sent"
 
 
+class BodyTooSlow(Refused):
+    """The client has stopped sending its body."""
+
+    status = 408
+    title = "The body did not come in time"
+
+
 class JobActive(Refused):
     """The conversation has a current job; the extension `job_id` names it."""
 
@@ -235,3 +242,37 @@ class SequenceConflict(Problem):
     """An append did not continue its stream: two writers, or one that lost its place."""
 
     title = "The append does not continue its stream"
+
+
+class StoreRefused(Refused):
+    """The data folder cannot be used as asked; told by the command line."""
+
+    title = "The data folder cannot be used"
+
+
+class StoreInUse(StoreRefused):
+    """Another service owns the folder; the extension `url` says where it answers, or is null."""
+
+    title = "The data folder is in use"
+
+
+class FolderUnusable(StoreRefused):
+    """The folder is read-only, on a network filesystem, or no folder."""
+
+
+class SchemaNewer(StoreRefused):
+    """The database was written by a newer version."""
+
+    title = "The database is newer than this program"
+
+
+class SchemaOlder(StoreRefused):
+    """The database waits for `runchat serve` to migrate it."""
+
+    title = "The database is older than this program"
+
+
+class BackupRefused(StoreRefused):
+    """The file is no sound backup, or the place for it is taken."""
+
+    title = "The backup cannot be used"
