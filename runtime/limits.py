@@ -21,6 +21,7 @@ STOP_GRACE_S = 2.0  # lives that have not ended by then are left to their shield
 # --- runtime: telemetry ---
 LOG_CHAIN_MAX = 8  # exceptions told of in one line: a group of a thousand is one story
 LOG_FRAMES_MAX = 12  # frames of a traceback told, the innermost
+LOG_SAID_CHARS = 200  # of what a library logs, which may have put anything into its words
 LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second cost nothing
 
 # --- runtime: log ---
@@ -60,6 +61,9 @@ CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
 PROMPT_BYTES_MAX = 4 * 1024 * 1024  # messages read for one prompt, where the window is not known
+CREDENTIALS_NOTED_MAX = 10_000  # credentials whose last use is remembered, to write it once a minute
+INTERRUPT_S = 3.0  # at a stop: the ends of the jobs that ran on have so long to be committed
+STOP_POLL_S = 0.02  # at a stop: how often we look whether jobs still run
 CONVERSATION_IDLE_S = 60.0  # an idle conversation actor leaves after this and comes back on demand
 JOB_IDLE_S = 1.0  # an ended job's actor leaves after this
 STORE_RETRY_S = (0.1, 5.0)  # first and longest pause before an append is tried again on a full disk
@@ -73,6 +77,16 @@ SYNTHETIC_CHARS_MAX = 64 * 1024  # of one delta; contract, section 7
 SYNTHETIC_INTERVAL_MS_MAX = 60_000  # a longer silence is what `stall` is for
 SEED_MAX = 2**32 - 1  # llama.cpp's seeds have 32 bits
 OUTPUT_TOKENS_MAX = 1_000_000  # more than any model can say; the model's own limit holds besides
+UPSTREAM_CONNECT_S = 10.0  # name, connection and handshake of a provider
+UPSTREAM_AFTER_END_S = 5.0  # usage may come after the end; an end without it is an end too
+UPSTREAM_CONNECTIONS_MAX = 256  # of one endpoint
+UPSTREAM_KEPT_MAX = 16  # idle ones of one endpoint
+UPSTREAM_KEPT_S = 30.0  # most servers close an idle connection after 60 s
+UPSTREAM_JOBS_MAX = 64  # answers at once of a configured endpoint that says nothing else
+UPSTREAM_EVENT_BYTES = 16 * 1024 * 1024  # one event of a provider; an image of 10 MB in base64
+UPSTREAM_ERROR_BYTES = 64 * 1024  # of an error's body that are read
+UPSTREAM_BODY_BYTES = 16 * 1024 * 1024  # of an answer that does not stream
+ERROR_CHARS = 2000  # of a provider's own words in an event
 LOCAL_CONTEXT_TOKENS = 2048  # window of local/smollm2: a page of talk, in 210 MB
 LOCAL_THREADS = 1  # two threads of the native code that spin are slower than one
 CHILD_START_S = 30.0  # a child reads its 98 MB from a cold disk by then
@@ -92,6 +106,7 @@ TLS_HANDSHAKE_S = 10.0
 H2_STREAMS_MAX = 100  # requests at once on one HTTP/2 connection (RFC 9113, section 6.5.2: >= 100)
 WRITE_BYTES = 16 * 1024  # what is written at once over TLS: one record, so that progress is seen
 READER_STALL_S = 30.0  # a client that takes no byte for so long is cut; its cursor stays good
+LATE_BODY_S = 0.1  # a refusal waits so long for the rest of its request
 LINGER_S = 1.0  # reading on after an early answer, so that the client gets to see it
 END_S = 2.0  # answers under way when the service stops have so long to finish
 
@@ -108,4 +123,5 @@ LOG_LIMIT_MAX = 1000
 LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events were asked for
 LIST_LIMIT = 25
 LIST_LIMIT_MAX = 100
+TOUCHES_MAX = 10_000  # credentials whose last use is remembered in memory
 HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's own id

@@ -250,7 +250,7 @@ class StoreRefused(Refused):
     title = "The data folder cannot be used"
 
 
-class StoreInUse(StoreRefused):
+class FolderInUse(StoreRefused):
     """Another service owns the folder; the extension `url` says where it answers, or is null."""
 
     title = "The data folder is in use"

@@ -1,0 +1,197 @@
+"""What an operation is: decode, authenticate, one call, encode; and what the contract says of it.
+
+`@operation` carries all that `openapi.py` needs to describe a route, and does with it what the
+description says, so that the two cannot differ and a route's own body is a few lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, Generic, Literal, TypeVar, cast
+
+import orjson
+from quart import Response, g, request
+
+from actors.claims import Answer, Claim
+from actors.views import to_bytes
+from runtime import limits
+from runtime.caller import Caller
+from runtime.problems import (
+    Invalid,
+    MediaTypeNotSupported,
+    NotFound,
+    OriginNotAllowed,
+    Problem,
+)
+from transports.ingress.http import negotiation
+from transports.ingress.http.caller import SAFE, Credentials
+from transports.ingress.http.context import services
+from transports.ingress.http.dto import read_body, read_query
+from transports.ingress.http.gate import Seen
+from transports.ingress.http.problems import NOTHING_HERE
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+Auth = Literal["none", "caller", "admin"]
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No body, or no query."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B, Q]):
+    """A decoded request. `caller` is nobody in particular where the operation asks for none."""
+
+    caller: Caller
+    credentials: Credentials
+    body: B
+    query: Q
+    request_id: str
+    claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """The contract of one route and method.
+
+    Args:
+        body: the dataclass of the JSON body; Nothing takes none.
+        answers: the type of a good answer, None where it has no JSON.
+        streams: it can answer as text/event-stream too; "only" where as nothing else.
+        problems: what it refuses besides what every operation may refuse.
+        idempotent: takes an Idempotency-Key.
+        location: template of the Location header, with `{id}` of the answer.
+        others: further good statuses, each with a sentence.
+    """
+
+    name: str
+    summary: str
+    body: type[Any] = Nothing
+    query: type[Any] = Nothing
+    answers: Any = None
+    status: int = 200
+    auth: Auth = "caller"
+    problems: tuple[type[Problem], ...] = ()
+    idempotent: bool = False
+    location: str = ""
+    streams: Literal["no", "also", "only"] = "no"
+    others: tuple[tuple[int, str], ...] = ()
+
+
+NOBODY: Final = Caller(tenant="", user="")
+Route = Callable[..., Awaitable[Any]]
+
+
+def operation(summary: str, **contract: Any) -> Callable[[Route], Route]:
+    """Make a route of a function that takes a Call and the parts of its path.
+
+    The function returns a view, which is sent as JSON, or a Response, which is sent as it is.
+
+    Args:
+        summary: a sentence for the contract.
+        contract: the fields of Operation.
+    """
+
+    def decorate(route: Route) -> Route:
+        known = Operation(name=route.__name__, summary=summary, **contract)
+
+        @wraps(route)
+        async def view(**path: str) -> Response:
+            call = await _read(known)
+            if not known.idempotent:
+                result = await route(call, **path)
+                return result if isinstance(result, Response) else _encode(known, result)
+            made = await services().claims.once(
+                call.caller, call.claim, lambda: route(call, **path)
+            )
+            return _encode(known, made)
+
+        view.operation = known  # type: ignore[attr-defined]
+        return cast("Route", view)
+
+    return decorate
+
+
+def operation_of(view: Any) -> Operation:
+    """Return the contract of a mounted route."""
+    known: Operation = view.operation
+    return known
+
+
+async def _read(known: Operation) -> Call[Any, Any]:
+    """Decode the request; authentication comes first, so that a stranger learns nothing."""
+    credentials = Credentials.of(request.headers)
+    caller = NOBODY if known.auth == "none" else _authenticated(credentials)
+    if known.auth == "admin" and not caller.admin:
+        raise NotFound(NOTHING_HERE)
+    if known.streams == "no" and known.answers is not None:
+        negotiation.wants_json(request.headers.get("Accept", ""))
+    query = read_query(request.args, known.query)
+    raw = b"" if request.method in SAFE else cast("bytes", await request.get_data(cache=False))
+    body = Nothing() if known.body is Nothing else _body(raw, known.body)
+    return Call(
+        caller=caller,
+        credentials=credentials,
+        body=body,
+        query=query,
+        request_id=g.request_id,
+        claim=_claim(raw) if known.idempotent else None,
+    )
+
+
+def _authenticated(credentials: Credentials) -> Caller:
+    """Return who asks; a cookie alone must come from our own page where it may change something."""
+    caller = services().authenticator.authenticate(credentials)
+    if credentials.cookie and request.method not in SAFE:
+        seen: Seen = g.seen
+        if not g.gate.is_own(seen, request.headers.get("Origin", "")):
+            raise OriginNotAllowed("With a session, only this service's own pages may do that.")
+    return caller
+
+
+def _body(raw: bytes, kind: type[Any]) -> Any:
+    if raw:
+        media_type, _, parameters = request.headers.get("Content-Type", "").partition(";")
+        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+        if media_type.strip().lower() != JSON or charset not in {"", "utf-8"}:
+            raise MediaTypeNotSupported("The body must be application/json, in UTF-8.")
+    return read_body(raw, kind)
+
+
+def _claim(raw: bytes) -> Claim | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= limits.HEADER_VALUE_MAX:
+        detail = f"The key has 1 to {limits.HEADER_VALUE_MAX} characters."
+        raise Invalid.at("/Idempotency-Key", detail)
+    return Claim(
+        key=key,
+        method=request.method,
+        path=request.path,
+        body_sha256=hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def _encode(known: Operation, result: Any) -> Response:
+    """Return the view as JSON, with the headers that the contract gives it."""
+    made = result if isinstance(result, Answer) else Answer(body=to_bytes(result))
+    response = Response(made.body, known.status, content_type=JSON)
+    if known.location:
+        response.headers["Location"] = known.location.format(id=orjson.loads(made.body)["id"])
+    if made.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def empty(status: int) -> Response:
+    """Return an answer without a body, and so without a media type."""
+    response = Response(b"", status)
+    del response.headers["Content-Type"]
+    return response

@@ -1,0 +1,81 @@
+"""The one place where problems become bytes: RFC 9457 `application/problem+json`.
+
+Whatever was not raised on purpose is a bug: it is logged with its request id and answered with a
+500 that says nothing. Source: RFC 9457 section 3.1, contract section 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from quart import Response, g
+from werkzeug.exceptions import HTTPException
+
+from runtime.problems import (
+    BadRequest,
+    BodyTooSlow,
+    Busy,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unauthenticated,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+NOTHING_HERE: Final = "There is nothing at this address."
+
+
+def document(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return the problem document."""
+    known = {
+        "type": f"urn:runchat:problem:{problem.name()}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": f"urn:request:{request_id}",
+    }
+    return {**problem.extensions, **known}
+
+
+def answer(problem: Problem) -> Response:
+    """Return the answer that says it, with the headers that belong to its status."""
+    body = orjson.dumps(document(problem, g.get("request_id", "")))
+    response = Response(body, problem.status, content_type=MEDIA_TYPE)
+    if isinstance(problem, Busy):
+        response.headers["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(problem, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(problem.extensions["allow"])
+    return response
+
+
+def of_framework(error: HTTPException) -> Problem:
+    """Return what the web framework refused, as a problem of ours; its own pages are HTML."""
+    match error.code:
+        case 404:
+            return NotFound(NOTHING_HERE)
+        case 405:
+            methods = sorted({*(getattr(error, "valid_methods", None) or ())} - {"OPTIONS"})
+            allow = [method for method in methods if method != "HEAD" or "GET" in methods]
+            return MethodNotAllowed("This address does not know this method.", allow=allow)
+        case 408:
+            return BodyTooSlow("The body did not come in time.")
+        case 413:
+            return TooLarge("The body is larger than 8 MiB.")
+        case None | 500:
+            return Problem("Something went wrong here; it has been logged.")
+        case _:
+            return BadRequest("The request cannot be read.")
+
+
+def on_problem(error: Problem) -> Response:
+    """Answer a deliberate error."""
+    return answer(error)
+
+
+def on_framework_error(error: HTTPException) -> Response:
+    """Answer what the framework refused, and what nobody expected."""
+    return answer(of_framework(error))

@@ -1,0 +1,142 @@
+"""/api/jobs: start one in a conversation, look at it, abort it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from quart import Blueprint
+
+from actors.desk import Order
+from actors.views import JobView, Page
+from runtime import limits
+from runtime.events import Status, TextPart
+from runtime.problems import (
+    AuditUnavailable,
+    Invalid,
+    JobActive,
+    JobChanged,
+    JobEnded,
+    QueueFull,
+    ShuttingDown,
+)
+from transports.ingress.http.context import services
+from transports.ingress.http.dto import STRICT
+from transports.ingress.http.lists import ListQuery, id_cursor
+from transports.ingress.http.operation import Call, Nothing, operation
+
+routes = Blueprint("jobs", __name__, url_prefix="/api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputPart:
+    """A piece of the input."""
+
+    __pydantic_config__ = STRICT
+    type: Literal["text"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What to ask of a model, and what to do about a job that is running."""
+
+    __pydantic_config__ = STRICT
+    input: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[tuple[InputPart, ...], Field(min_length=1, max_length=limits.INPUT_PARTS_MAX)]
+    )
+    model: str | None = None
+    on_active: Literal["refuse", "replace", "queue"] = "refuse"
+    replaces: str | None = None
+    options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortBody:
+    """Nothing is asked; an empty object is taken as well as no body."""
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsQuery(ListQuery):
+    """Which jobs."""
+
+    status: Status | Literal["active"] | None = None
+    conversation_id: str | None = None
+
+
+@routes.post("/conversations/<id>/jobs")
+@operation(
+    "Ask a model; the answer comes as the job's events.",
+    body=NewJob,
+    answers=JobView,
+    status=202,
+    idempotent=True,
+    location="/api/jobs/{id}",
+    problems=(JobActive, JobChanged, QueueFull, AuditUnavailable, ShuttingDown),
+)
+async def start_job(call: Call[NewJob, Nothing], id: str) -> JobView:
+    return await services().desk.start_job(
+        call.caller, id, order_of(call.body), call.claim, call.request_id
+    )
+
+
+@routes.get("/jobs")
+@operation("The caller's jobs.", query=JobsQuery, answers=Page[JobView])
+async def list_jobs(call: Call[Nothing, JobsQuery]) -> Page[JobView]:
+    return services().desk.jobs(
+        call.caller,
+        status=call.query.status,
+        conversation_id=call.query.conversation_id,
+        limit=call.query.limit,
+        before=id_cursor(call.query.cursor),
+    )
+
+
+@routes.get("/jobs/<id>")
+@operation("One job, as its log tells it.", answers=JobView)
+async def read_job(call: Call[Nothing, Nothing], id: str) -> JobView:
+    return await services().desk.job(call.caller, id)
+
+
+@routes.post("/jobs/<id>/abort")
+@operation(
+    "Stop a job; answered once its end is committed.",
+    body=AbortBody,
+    answers=JobView,
+    problems=(JobEnded, AuditUnavailable),
+)
+async def abort_job(call: Call[AbortBody, Nothing], id: str) -> JobView:
+    return await services().desk.abort_job(call.caller, id, call.request_id)
+
+
+def order_of(body: NewJob) -> Order:
+    """Return the order that a body makes.
+
+    Raises:
+        Invalid: the input is empty or too long, or a replaced job is named without replacing.
+    """
+    given = body.input
+    parts = (
+        (TextPart(text=given),)
+        if isinstance(given, str)
+        else tuple(TextPart(text=part.text) for part in given)
+    )
+    size_bytes = sum(len(part.text.encode()) for part in parts)
+    if not size_bytes:
+        raise Invalid.at("/input", "The input is empty.")
+    if size_bytes > limits.INPUT_BYTES_MAX:
+        raise Invalid.at("/input", f"The input is longer than {limits.INPUT_BYTES_MAX} bytes.")
+    if body.replaces is not None and body.on_active != "replace":
+        raise Invalid.at("/replaces", "This needs `on_active` to be `replace`.")
+    return Order(
+        input=parts,
+        model=body.model,
+        on_active=body.on_active,
+        replaces=body.replaces,
+        options=body.options,
+    )
