@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Role: TypeAlias = Literal["writer", "reader", "eraser", "migrator"]
+Role: TypeAlias = Literal["writer", "reader", "eraser", "copier", "migrator"]
 Authorizer: TypeAlias = Callable[[int, str | None, str | None, str | None, str | None], int]
 
 KEPT = frozenset({"event", "audit"})  # rows that never change
@@ -28,6 +28,7 @@ PRAGMAS = frozenset(
         "wal_checkpoint",
     }
 )
+COPY = "vacuum_db"  # what SQLite calls the file that VACUUM INTO writes
 READS = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -43,9 +44,11 @@ def authorizer(role: Role) -> Authorizer:
     """Return the rule for a connection of `role`; a migrator has none."""
 
     def decide(
-        action: int, name: str | None, more: str | None, _database: str | None, cause: str | None
+        action: int, name: str | None, more: str | None, database: str | None, cause: str | None
     ) -> int:
-        allowed = _may(role, action, name or "", more, cause)
+        allowed = _may(role, action, name or "", more, cause) or (
+            role == "copier" and (database == COPY or action == sqlite3.SQLITE_ATTACH)
+        )
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
     return decide
@@ -58,7 +61,7 @@ def _may(role: Role, action: int, name: str, more: str | None, cause: str | None
         return more != "load_extension"
     if action == sqlite3.SQLITE_PRAGMA:
         return name in PRAGMAS and not (name == "journal_mode" and more)
-    if role == "reader" or name.startswith("sqlite_"):
+    if role in ("reader", "copier") or name.startswith("sqlite_"):
         return False  # AUTOINCREMENT keeps its counter in sqlite_sequence without asking
     return _may_write(role, action, name, more, cause)
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from runtime.clock import SystemClock
 from runtime.ids import Ids
 from runtime.problems import SchemaOlder
 from store.database import MEMORY, Connect, Database, connect, open_database
 from store.guards import authorizer
-from store.migrate import migrate, require_current, steps
+from store.migrate import migrate as bring_up_to_date
+from store.migrate import require_current, steps
 
 FILE = "runchat.db"
 
@@ -25,28 +28,37 @@ class Store:
     reader: Database
     log_epoch: str  # new after a restore: cursors of before mean nothing
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close what nobody else has closed; the last connection empties the WAL."""
         self.reader.close()
         self.writer.close()
 
 
-def open_store(folder: Path, *, ids: Ids, migrates: bool, connect: Connect = connect) -> Store:
+def open_store(
+    folder: Path, *, migrate: bool, ids: Ids | None = None, connect: Connect = connect
+) -> Store:
     """Open the store in `folder`.
 
     Args:
-        migrates: make the database where it is missing and bring it up to date; `serve` only.
+        migrate: make the database where it is missing and bring it up to date; `serve` only.
+        ids: names a new store's history; None takes the machine's randomness.
 
     Raises:
         SchemaNewer, SchemaOlder: the database belongs to another version.
     """
     path = folder / FILE
-    if migrates:
-        _prepare(path, ids)
+    if migrate:
+        _prepare(path, ids or Ids(SystemClock()))
     elif not path.exists():
         raise SchemaOlder("There is no database yet. Start `runchat serve` once.")
     reader = open_database(path, role="reader", connect=connect)
-    if not migrates:
+    if not migrate:
         require_current(reader)
     writer = open_database(path, role="writer", connect=connect)
     return Store(writer=writer, reader=reader, log_epoch=log_epoch(reader))
@@ -55,7 +67,7 @@ def open_store(folder: Path, *, ids: Ids, migrates: bool, connect: Connect = con
 def open_memory(ids: Ids) -> Store:
     """Return a store in memory for the simulation: one connection reads and writes."""
     database = open_database(MEMORY, role="migrator")
-    migrate(database, steps())
+    bring_up_to_date(database, steps())
     set_epoch(database, ids)
     database.role = "writer"
     database.conn.set_authorizer(authorizer("writer"))
@@ -65,7 +77,7 @@ def open_memory(ids: Ids) -> Store:
 def _prepare(path: Path, ids: Ids) -> None:
     database = open_database(path, role="migrator")
     try:
-        migrate(database, steps())
+        bring_up_to_date(database, steps())
         if not log_epoch(database):
             set_epoch(database, ids)
     finally:

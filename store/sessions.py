@@ -61,6 +61,15 @@ def create_code(db: Database, *, secret: str, tenant: str, user: str, now_ms: in
     )
 
 
+def owner_of_code(db: Database, secret: str, now_ms: int) -> tuple[str, str] | None:
+    """Return the tenant and user that a code is for, without using it up; None as below."""
+    row = db.execute(
+        "SELECT tenant, user FROM signin_code WHERE digest = ? AND expires_at_ms > ?",
+        (digest(secret), now_ms),
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def redeem_code(db: Database, secret: str, now_ms: int) -> tuple[str, str] | None:
     """Use up a code: return tenant and user, or None when it is unknown, over or used."""
     row = db.execute(

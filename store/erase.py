@@ -1,0 +1,43 @@
+"""The only way a stream ever leaves: whole, by its own connection, with an audit entry (law 13).
+
+On every other connection the authorizer refuses the DELETE, and `erasing` answers 0, which the
+trigger `stream_stays` asks; here it answers 1 for the very streams of this call. Events cannot be
+deleted even here but by the trigger that runs when their stream has gone. Freed pages are
+overwritten (`secure_delete`), and the WAL is emptied as far as readers let it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from store import audit
+from store.audit import AuditEntry
+from store.database import open_database, transaction
+from store.streams import find_stream
+
+
+def erase_streams(path: Path, names: Sequence[str], entry: AuditEntry) -> int:
+    """Erase the streams of these names, those that are there, in one transaction; return how many.
+
+    The caller drops what is cached of them (`SqliteEventLog.forget`). Beside a running service this
+    waits for the writer's commit, and the writer for it.
+
+    Args:
+        path: the database file.
+        entry: written in the same transaction, also where no stream was there.
+    """
+    database = open_database(path, role="eraser")
+    doomed: set[int] = set()
+    database.conn.create_function("erasing", 1, lambda stream: int(stream in doomed))
+    try:
+        with transaction(database):
+            for name in names:
+                if row := find_stream(database, name):
+                    doomed.add(row.id)
+                    database.execute("DELETE FROM stream WHERE id = ?", (row.id,))
+            audit.insert(database, entry)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        database.close()
+    return len(doomed)

@@ -1,0 +1,40 @@
+"""Looks at the start whether what the last process wrote last is still sound.
+
+A torn or flipped tail is found before the port opens, and said aloud; a damaged event is never read
+as data anyway (`store.event_log`). Only the newest streams and those of running jobs are looked at,
+one page each, so that the start takes the same time on any log. All of it is checked by
+`store.backup.verify`.
+"""
+
+from __future__ import annotations
+
+from runtime import limits
+from runtime.problems import LogCorrupt
+from store.database import Database
+from store.event_log import read_page
+from store.streams import find_stream
+
+PAGE_EVENTS = 64  # of a stream's tail; a batch that was torn ends there
+
+
+def damaged_tails(db: Database) -> tuple[str, ...]:
+    """Return the names of the streams whose newest events are damaged or missing."""
+    names = db.execute(
+        "SELECT 'jobs/' || id FROM job WHERE status = 'running' UNION"
+        " SELECT name FROM (SELECT name FROM stream ORDER BY id DESC LIMIT ?)",
+        (limits.RECOVERY_STREAMS_MAX,),
+    ).fetchall()
+    return tuple(name for (name,) in names if not _is_sound(db, name))
+
+
+def _is_sound(db: Database, name: str) -> bool:
+    row = find_stream(db, name)
+    if row is None or (row.ended and not row.head):
+        return False
+    after = max(0, row.head - PAGE_EVENTS)
+    try:
+        while after < row.head:
+            after = read_page(db, row.id, after, PAGE_EVENTS, limits.PAGE_BYTES)[-1].sequence
+    except LogCorrupt:
+        return False
+    return True
