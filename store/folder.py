@@ -58,7 +58,7 @@ class Service:
     version: str
 
 
-class OwnedFolder:
+class Owned:
     """A data folder that this process owns."""
 
     def __init__(self, path: Path, lock: int) -> None:
@@ -83,7 +83,7 @@ class OwnedFolder:
 
 
 @contextmanager
-def own(folder: Path) -> Iterator[OwnedFolder]:
+def own(folder: Path) -> Iterator[Owned]:
     """Own the folder for the block; it is made where it is missing.
 
     Raises:
@@ -102,7 +102,7 @@ def own(folder: Path) -> Iterator[OwnedFolder]:
     except BaseException:
         os.close(lock)
         raise
-    owned = OwnedFolder(folder, lock)
+    owned = Owned(folder, lock)
     try:
         yield owned
     finally:

@@ -14,8 +14,7 @@ from runtime.ids import Ids
 from runtime.problems import SchemaOlder
 from store.database import MEMORY, Connect, Database, connect, open_database
 from store.guards import authorizer
-from store.migrate import migrate as bring_up_to_date
-from store.migrate import require_current, steps
+from store.migrate import migrate, require_current, steps
 
 FILE = "runchat.db"
 
@@ -41,24 +40,24 @@ class Store:
 
 
 def open_store(
-    folder: Path, *, migrate: bool, ids: Ids | None = None, connect: Connect = connect
+    folder: Path, *, migrates: bool, ids: Ids | None = None, connect: Connect = connect
 ) -> Store:
     """Open the store in `folder`.
 
     Args:
-        migrate: make the database where it is missing and bring it up to date; `serve` only.
+        migrates: make the database where it is missing and bring it up to date; `serve` only.
         ids: names a new store's history; None takes the machine's randomness.
 
     Raises:
         SchemaNewer, SchemaOlder: the database belongs to another version.
     """
     path = folder / FILE
-    if migrate:
+    if migrates:
         _prepare(path, ids or Ids(SystemClock()))
     elif not path.exists():
         raise SchemaOlder("There is no database yet. Start `runchat serve` once.")
     reader = open_database(path, role="reader", connect=connect)
-    if not migrate:
+    if not migrates:
         require_current(reader)
     writer = open_database(path, role="writer", connect=connect)
     return Store(writer=writer, reader=reader, log_epoch=log_epoch(reader))
@@ -67,7 +66,7 @@ def open_store(
 def open_memory(ids: Ids) -> Store:
     """Return a store in memory for the simulation: one connection reads and writes."""
     database = open_database(MEMORY, role="migrator")
-    bring_up_to_date(database, steps())
+    migrate(database, steps())
     set_epoch(database, ids)
     database.role = "writer"
     database.conn.set_authorizer(authorizer("writer"))
@@ -77,7 +76,7 @@ def open_memory(ids: Ids) -> Store:
 def _prepare(path: Path, ids: Ids) -> None:
     database = open_database(path, role="migrator")
     try:
-        bring_up_to_date(database, steps())
+        migrate(database, steps())
         if not log_epoch(database):
             set_epoch(database, ids)
     finally:
