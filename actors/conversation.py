@@ -1,4 +1,4 @@
-"""The conversation actor: owns which job of its conversation is current, and in which order they run.
+"""The conversation actor: owns which job of its conversation is current, and what runs next.
 
 Stream: `conversations/<id>`. Events: conversation.created message.added job.queued job.current
 job.superseded job.ended. Messages: StartJob, AbortJob, Interrupt, GaveUp; Finished from its jobs.
@@ -119,7 +119,6 @@ class Conversation(TrioActor):
         current = jobs.current(reader, self.id)
         self.current: str | None = current.id if current else None
         self.queue = deque(each.id for each in jobs.queued(reader, self.id))
-        self.stopping = False
         if self.current:
             await self.spine.jobs.tell(self.current, Report())
         else:
@@ -139,7 +138,6 @@ class Conversation(TrioActor):
             case Finished():
                 await self._conclude(message.job_id, None)
             case Interrupt():
-                self.stopping = True
                 if self.current:
                     await self._conclude(self.current, verdict_for("shutdown"))
             case GaveUp():
@@ -147,8 +145,6 @@ class Conversation(TrioActor):
             case _:
                 assert_never(message)
         return None
-
-    # --- starting -------------------------------------------------------------------------------
 
     async def _start(self, order: StartJob) -> JobView:
         self._check(order)
@@ -202,7 +198,7 @@ class Conversation(TrioActor):
                 access=lambda db: conversations.get(db, order.caller, self.id) is not None,
                 rows=rows,
                 appends=appends,
-                idempotency=order.claim.record(order.caller, birth.view, now_ms) if order.claim else None,
+                idempotency=order.claim and order.claim.record(order.caller, birth.view, now_ms),
             )
         )
         self.head += len(events)
@@ -243,7 +239,7 @@ class Conversation(TrioActor):
 
     async def _start_next(self) -> None:
         """Make the oldest queued job current, unless the service is stopping."""
-        if self.current or not self.queue or self.stopping:
+        if self.current or not self.queue or not self.spine.starts_jobs:
             return
         job_id = self.queue[0]
         row = jobs.get_any(self.spine.reader, job_id)
@@ -265,12 +261,10 @@ class Conversation(TrioActor):
         self.queue.popleft()
         await self._run(job_id)
 
-    # --- ending ---------------------------------------------------------------------------------
-
     async def _abort(self, order: AbortJob) -> JobView:
         if order.job_id == self.current:
-            return await self._conclude(order.job_id, verdict_for("aborted"), order)
-        if order.job_id in self.queue:
+            await self._conclude(order.job_id, verdict_for("aborted"), order)
+        elif order.job_id in self.queue:
             verdict = verdict_for("aborted")
             now_ms = self.spine.clock.now_ms()
             close = await ending.from_log(self.spine.log, order.job_id, verdict, now_ms)
@@ -289,29 +283,29 @@ class Conversation(TrioActor):
 
     async def _conclude(
         self, job_id: str, verdict: JobEnded | None, order: AbortJob | None = None
-    ) -> JobView | None:
+    ) -> None:
         """End the current job and start the next.
 
         Args:
             verdict: None takes the provider's own end, which wins over `verdict` if it came first.
             order: the caller's wish, which is audited and answered.
         """
-        if job_id == self.current:
-            close = await self._prepare(job_id, verdict)
-            if close is None:
-                return None
-            try:
-                await self._commit_end(job_id, close, order)
-            except StoreUnavailable:
-                await self._settle(job_id, committed=False)
-                return None
-            except BaseException:
-                await self._settle(job_id, committed=False)
-                raise
-            await self._settle(job_id, committed=True)
-            self.current = None
-            await self._start_next()
-        return self._aborted_view(job_id) if order else None
+        if job_id != self.current:
+            return
+        close = await self._prepare(job_id, verdict)
+        if close is None:
+            return
+        try:
+            await self._commit_end(job_id, close, order)
+        except StoreUnavailable:  # nobody asked for this end: the job tells again later
+            await self._settle(job_id, committed=False)
+            return
+        except BaseException:
+            await self._settle(job_id, committed=False)
+            raise
+        await self._settle(job_id, committed=True)
+        self.current = None
+        await self._start_next()
 
     async def _prepare(self, job_id: str, verdict: JobEnded | None) -> Ending | None:
         """Ask the job to stop and say how its log ends; where no actor lives, read the log."""

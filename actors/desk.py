@@ -107,7 +107,7 @@ class Desk:
         provider, model = self._spine.catalog.find(order.model)
         options = read_options(model, order.options)
         text = "".join(part.text for part in order.input)
-        prompt.fit([PromptMessage(role="user", text=text)], model, options.max_output_tokens)
+        prompt.fit([PromptMessage(role="user", text=text)], model, options)
         message = StartJob(
             caller=caller,
             input=order.input,

@@ -13,7 +13,7 @@ import trio
 
 from actors import job_state
 from actors.job_state import JobState
-from runtime.events import JobEnded, decode, records
+from runtime.events import JobEnded, decode, encode, facts
 from runtime.log import EventLog
 from runtime.problems import LogCorrupt
 from store.writer import Append
@@ -39,15 +39,11 @@ def make(job_id: str, state: JobState, verdict: JobEnded, at_ms: int) -> Ending:
 
     The state is folded forward: it is of no use for another ending.
     """
-    events = job_state.ending(state, verdict)
-    append = Append(
-        stream=stream_of(job_id),
-        after=state.head,
-        records=records(state.head, events, at_ms),
-        ends=True,
-    )
-    for record, event in zip(append.records, events, strict=True):
-        job_state.fold(state, record.sequence, event.kind, event.to_json())
+    said, head = facts(job_state.ending(state, verdict)), state.head
+    kept = encode(head, said, at_ms)
+    append = Append(stream=stream_of(job_id), after=head, records=kept, ends=True)
+    for sequence, (kind, data) in enumerate(said, head + 1):
+        job_state.fold(state, sequence, kind, data)
     return Ending(verdict=verdict, append=append, result=result_of(state), text=state.text())
 
 

@@ -25,14 +25,14 @@ import trio
 from actors import ending, job_state, prompt
 from actors.ending import Ending, stream_of
 from actors.job_state import Answering, JobState
-from actors.provider import CallLost, Cancel, Generate, LOST
+from actors.provider import LOST, CallLost, Cancel, Generate
 from actors.spine import Spine
 from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.clock import rfc3339
-from runtime.events import Data, Error, JobEnded, Status, records
+from runtime.events import Data, Error, JobEnded, Status, encode, facts
 from runtime.problems import Invalid, NotFound
 from store import jobs, messages
 from store.jobs import JobRow
@@ -121,10 +121,10 @@ class Job(TrioActor):
                 return view(self.row, self.state)
             case Report():
                 if self.phase is Phase.FINISHED:
-                    await self._tell_finished()
+                    self.life.start_soon(self._tell_finished)
             case CallLost():
                 if message.call == self.call and self.phase is Phase.ANSWERING:
-                    await self._finish(LOST)
+                    self._finish(LOST)
             case _:
                 assert_never(message)
         return None
@@ -138,7 +138,7 @@ class Job(TrioActor):
         if events:
             await self._append(events)
         if end:
-            await self._finish(end)
+            self._finish(end)
 
     async def _ask_provider(self) -> None:
         """Take back what an earlier call said, and start a new one."""
@@ -157,13 +157,11 @@ class Job(TrioActor):
                 size_bytes=limits.PROMPT_BYTES_MAX,
             )
             newest_first = (PromptMessage(role=each.role, text=each.text) for each in asked)
-            fitted = prompt.fit(newest_first, model, options.max_output_tokens)
+            fitted = prompt.fit(newest_first, model, options)
         except Invalid as problem:
-            await self._finish(_refused(problem))
+            self._finish(_refused(problem))
             return
-        request = Request(
-            job_id=self.job_id, model=model, messages=fitted, options=options
-        )
+        request = Request(job_id=self.job_id, model=model, messages=fitted, options=options)
         owner = Caller(tenant=self.row.tenant, user=self.row.user)
         order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
         await self.spine.providers.tell(provider.endpoint, order)
@@ -171,18 +169,16 @@ class Job(TrioActor):
     async def _append(self, events: Sequence[Data]) -> None:
         """Append, commit, and only then let the state show it."""
         head = self.state.head
-        append = Append(
-            stream=self.stream,
-            after=head,
-            records=records(head, events, self.spine.clock.now_ms()),
-        )
+        said = facts(events)
+        kept = encode(head, said, self.spine.clock.now_ms())
+        append = Append(stream=self.stream, after=head, records=kept)
         await self.spine.write_until_kept(Write(appends=(append,)))
-        for sequence, event in enumerate(events, head + 1):
-            job_state.fold(self.state, sequence, event.kind, event.to_json())
+        for sequence, (kind, data) in enumerate(said, head + 1):
+            job_state.fold(self.state, sequence, kind, data)
 
-    async def _finish(self, end: End) -> None:
+    def _finish(self, end: End) -> None:
         self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)
-        await self._tell_finished()
+        self.life.start_soon(self._tell_finished)  # it may be starting, and wait for this actor
 
     async def _tell_finished(self) -> None:
         told = Finished(job_id=self.job_id)
@@ -234,7 +230,7 @@ class Job(TrioActor):
 
 
 def _refused(problem: Invalid) -> End:
-    """Return the end of a job whose request could not be made; the same was fine when it was queued."""
+    """Return the end of a job whose request could not be made, though it was fine when it came."""
     error = Error(class_="invalid_request", code=problem.name(), message=problem.detail)
     return End(end_state="provider_error", reason="request-refused", error=error)
 

@@ -46,12 +46,12 @@ PROVIDER_ENDS: Mapping[EndState, EndStatus] = {
     "provider_error": "failed",
     "cancelled": "aborted",
 }
-CUT_SHORT = frozenset({"length", "filter"})  # the provider's terminal mark, but not the whole answer
+CUT_SHORT = frozenset({"length", "filter"})  # the wire's terminal mark, but not the whole answer
 
 
 @dataclass(slots=True)
 class OpenItem:
-    """An item as far as the log tells it. Text is kept in pieces: joining each time is quadratic."""
+    """An item as far as the log tells it. Text is kept in pieces: to join each time is quadratic."""
 
     id: str
     type: ItemType
@@ -152,7 +152,7 @@ class Answering:
     items: dict[int, str] = field(default_factory=dict)  # the provider's index -> open item's id
 
 
-def on_parts(
+def on_parts(  # noqa: C901  a table of parts
     state: JobState, answering: Answering, parts: Iterable[base.Part]
 ) -> tuple[list[Data], base.End | None]:
     """Return the events that follow from `parts`, and the provider's end if it is among them.

@@ -23,14 +23,18 @@ def estimated_tokens(text: str) -> int:
 
 
 def fit(
-    newest_first: Iterable[PromptMessage], model: Model, answer_tokens: int | None
+    newest_first: Iterable[PromptMessage], model: Model, options: object
 ) -> tuple[PromptMessage, ...]:
     """Return the messages that fit the model's window, oldest first; the newest is always there.
+
+    Args:
+        options: as read for the model; `max_output_tokens`, where it has it, is kept free.
 
     Raises:
         Invalid: the newest message alone is larger than the window.
     """
-    room = None if model.context is None else model.context - (answer_tokens or ANSWER_TOKENS)
+    answer_tokens = getattr(options, "max_output_tokens", None) or ANSWER_TOKENS
+    room = None if model.context is None else model.context - answer_tokens
     kept: list[PromptMessage] = []
     for message in newest_first:
         if room is not None:

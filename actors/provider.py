@@ -1,16 +1,16 @@
 """The provider actor: one per endpoint; decides whose call runs, and streams its parts to the job.
 
 Owns no stream. Messages: Generate, Cancel, CallEnded. A call is a task of the actor's life, so a
-crash of the actor ends its calls and each job is told. Calls beyond the endpoint's concurrency wait
-in a queue that takes users in turn, so that nobody's hundred jobs stand before another's one. After
-several failures in a row the circuit opens: calls are refused at once for a while, then one is tried.
+crash of the actor ends its calls and each job is told. Calls beyond the endpoint's concurrency
+wait in a queue that takes users in turn, so that nobody's hundred jobs stand before another's one.
+After several failures in a row the circuit opens: calls are refused at once for a while.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TypeAlias
 
@@ -134,6 +134,8 @@ REFUSED = End(
         message="The endpoint failed several times in a row and is left alone for a moment.",
     ),
 )
+BROKEN_OFF = End(end_state="transport_error", reason="connection-lost")
+TRUNCATED = End(end_state="truncated", reason="truncated")
 IDLE = End(end_state="transport_error", reason="idle-timeout")
 LOST = End(end_state="transport_error", reason="provider-restarted")
 BROKEN = End(
@@ -220,12 +222,11 @@ class ProviderActor(TrioActor):
                         if isinstance(part, End):
                             return part
                         await self._pass_on(order, part, idle)
-                return End(end_state="truncated", reason="truncated")
-            return IDLE
+            return IDLE if idle.cancelled_caught else TRUNCATED  # noqa: TRY300
         except UpstreamSaid as said:
             return End(end_state="provider_error", reason="provider-error", error=_error(said))
         except UpstreamLost as lost:
-            return End(end_state="transport_error", reason="connection-lost", provider_reason=lost.detail)
+            return replace(BROKEN_OFF, provider_reason=lost.detail)
         except ActorDeadError:
             raise
         except Exception:

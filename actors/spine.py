@@ -34,6 +34,7 @@ class Spine:
     writer: Writer
     catalog: Catalog
     metrics: Metrics
+    starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)
     providers: Supervisor = field(init=False)

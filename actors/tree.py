@@ -27,9 +27,7 @@ class Tree:
     def __init__(self, spine: Spine, nursery: trio.Nursery) -> None:
         self.spine = spine
         chance = spine.ids.random
-        spine.providers = Supervisor(
-            nursery, self._provider, name="providers", random=chance, idle_s=limits.PROVIDER_LEAVE_S
-        )
+        spine.providers = Supervisor(nursery, self._provider, name="providers", random=chance)
         spine.jobs = Supervisor(
             nursery,
             lambda key: Job(spine, key),
@@ -46,6 +44,7 @@ class Tree:
             idle_s=limits.CONVERSATION_IDLE_S,
         )
         self.supervisors = (spine.providers, spine.jobs, spine.conversations)
+        spine.metrics.watch(*self.supervisors)
 
     def _provider(self, endpoint: str) -> ProviderActor:
         return ProviderActor(self.spine, self.spine.catalog.at(endpoint))
@@ -60,6 +59,10 @@ class Tree:
         """Wake the conversations in which jobs wait; called once, after recovery."""
         for conversation_id in jobs.conversations_waiting(self.spine.reader):
             await self.spine.conversations.find(conversation_id)
+
+    def start_no_more(self) -> None:
+        """Leave queued jobs queued from now on; the next start of the service goes on with them."""
+        self.spine.starts_jobs = False
 
     async def interrupt(self) -> None:
         """End every running job as interrupted; called when the grace of a shutdown is over."""

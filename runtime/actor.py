@@ -145,6 +145,10 @@ class TrioActor(pykka.Actor):
         answer = self._handle_receive(message)
         return await answer if inspect.iscoroutine(answer) else answer
 
+    def on_receive(self, message: Any) -> Any:
+        """Refuse what nobody wrote a handler for; pykka's own would log it, words and all."""
+        raise NotImplementedError(f"{self} takes no {type(message).__name__}")
+
     async def handle_parts(self, parts: list[Any]) -> None:
         """Act on a burst of parts, all that waits up to limits.PARTS_BURST, never none."""
         raise NotImplementedError(f"{self} takes no parts, but was offered {len(parts)}")

@@ -95,6 +95,12 @@ class ItemDelta(Data):
     bytes: str | None = None
     annotation: Mapping[str, Any] | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object; written out, since most events are deltas."""
+        if self.text is not None:
+            return {"item_id": self.item_id, "text": self.text}
+        return Data.to_json(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Data):
@@ -265,22 +271,30 @@ CONVERSATION_EVENTS: tuple[type[Data], ...] = (
 )
 
 
-def encode(sequence: int, kind: str, data: Mapping[str, Any], at_ms: int) -> Record:
-    """Return an event, its data given as JSON, as the bytes that are kept and sent.
+Fact: TypeAlias = tuple[str, Mapping[str, Any]]  # an event's kind and its data as JSON
+
+
+def facts(events: Iterable[Data]) -> list[Fact]:
+    """Return events as JSON: what a fold reads, and what `encode` makes records of."""
+    return [(event.kind, event.to_json()) for event in events]
+
+
+def encode(after: int, events: Iterable[Fact], at_ms: int) -> tuple[Record, ...]:
+    """Return the bytes that are kept and sent, of the events that follow sequence `after`.
 
     Args:
-        at_ms: when it happened, Unix milliseconds.
+        at_ms: when they happened, Unix milliseconds.
     """
-    body = {"sequence": sequence, "kind": kind, "at": rfc3339(at_ms), "data": data}
-    return Record(sequence, kind, orjson.dumps(body))
+    at, dumps = rfc3339(at_ms), orjson.dumps
+    return tuple(
+        Record(n, kind, dumps({"sequence": n, "kind": kind, "at": at, "data": data}))
+        for n, (kind, data) in enumerate(events, after + 1)
+    )
 
 
 def records(after: int, events: Iterable[Data], at_ms: int) -> tuple[Record, ...]:
-    """Return `events` as the records that follow sequence `after`."""
-    return tuple(
-        encode(sequence, event.kind, event.to_json(), at_ms)
-        for sequence, event in enumerate(events, after + 1)
-    )
+    """Return `events` as the records that follow sequence `after`; see `encode`."""
+    return encode(after, facts(events), at_ms)
 
 
 def decode(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,8 @@ class Hub:
 
     def announce(self, stream: str) -> None:
         """Wake every reader that waits for `stream`. Call it after the append has committed."""
-        if grown := self._grown.pop(stream, None):
+        grown = self._grown.pop(stream, None)
+        if grown is not None:
             grown.set()
 
     async def wait(self, stream: str) -> None:

@@ -125,7 +125,7 @@ def render(metrics: Iterable[Metric]) -> bytes:
         for name, names, values, number in metric.samples():
             of = zip(names, map(_escaped, values), strict=True)
             pairs = ",".join(f'{key}="{value}"' for key, value in of)
-            lines.append(f"{name}{{{pairs}}} {number:g}" if pairs else f"{name} {number:g}")
+            lines.append(f"{name}{{{pairs}}} {number:.15g}" if pairs else f"{name} {number:.15g}")
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -9,6 +9,7 @@ user or a job. Source: structlog's processors.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ class Foreign(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger(record.name).log(
-            record.levelno, "library", library=record.name, said=str(record.msg), exc_info=error
+            record.levelno, "library", library=record.name, said=str(record.msg)[: limits.LOG_SAID_CHARS], exc_info=error
         )
 
 
@@ -145,14 +146,13 @@ def as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
     try:
         return orjson.dumps(dict(event), default=_typed, option=options).decode()
-    except TypeError:  # a lone surrogate, an integer beyond 64 bits
-        safe = {key: ascii(value) for key, value in event.items() if isinstance(value, str | int)}
-        return orjson.dumps(safe).decode()
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits: the slow encoder takes them
+        return json.dumps(dict(event), default=_typed)
 
 
 def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
     """Return the line for a person: time, level, event, fields."""
-    line: dict[str, Any] = orjson.loads(as_json(_, __, event))
+    line: dict[str, Any] = json.loads(as_json(_, __, event))
     at, level, name = (line.pop(key, "") for key in ("at", "level", "event"))
     lists = {key: line.pop(key) for key in [*line] if isinstance(line[key], list)}
     parts = [f"{at} {level:<7} {name}", *(f"{key}={value}" for key, value in line.items())]

@@ -63,6 +63,14 @@ class Catalog:
             raise Invalid.at("/model", self.absent.get(wanted) or "There is no such model.")
         return found
 
+    def at(self, endpoint: str) -> Provider:
+        """Return the provider behind an endpoint's name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {each.endpoint: each for each in self.providers}[endpoint]
+
     async def aclose(self) -> None:
         """Close every provider."""
         for provider in self.providers:

@@ -1,0 +1,299 @@
+"""The one file that knows everything: builds the parts and hands them out.
+
+`open_core` makes what lives without a port: store, log, actors, desk. `serve` owns the data folder,
+puts the front before the core and runs until told to stop. The harness builds the same core with a
+virtual clock, seeded ids and a writer in the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import structlog
+import trio
+
+from actors import recovery
+from actors.accounts import TOKEN, Accounts
+from actors.claims import Claims
+from actors.desk import Desk
+from actors.spine import Spine
+from actors.tree import Tree
+from runtime import limits
+from runtime.clock import Clock, SystemClock
+from runtime.hub import Hub
+from runtime.ids import Ids
+from runtime.log import EventLog
+from runtime.settings import Settings
+from runtime.telemetry import Metrics, sample_loop_lag
+from store import folder, jobs, opening, tokens
+from store.database import Database, transaction
+from store.event_log import SqliteEventLog
+from store.opening import Store
+from store.thread_writer import ThreadWriter
+from store.writer import Writer
+from transports.egress.providers import local
+from transports.egress.providers.base import Provider
+from transports.egress.providers.catalog import Catalog
+from transports.egress.providers.echo import Echo
+from transports.egress.providers.synthetic import Synthetic
+from transports.ingress.http import app, server
+from transports.ingress.http.caller import Authenticator
+from transports.ingress.http.context import Services
+from transports.ingress.http.readers import Readers
+
+log = structlog.get_logger(__name__)
+VERSION = installed_version("runchat")
+STORE_FAILED = 5  # exit code: the store met an I/O error and closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What `serve` says of itself once it accepts connections."""
+
+    url: str
+    pid: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """A running service without its front."""
+
+    spine: Spine
+    tree: Tree
+    desk: Desk
+    claims: Claims
+
+    async def end_jobs(self, grace_s: float) -> None:
+        """Take no new jobs, give the running ones `grace_s`, and end the rest as interrupted."""
+        self.desk.closing = True
+        self.tree.start_no_more()
+        with trio.move_on_after(grace_s):
+            await self._until_no_job_runs()
+        await self.tree.interrupt()
+        with trio.move_on_after(limits.INTERRUPT_S):
+            await self._until_no_job_runs()
+
+    async def _until_no_job_runs(self) -> None:
+        while jobs.unfinished(self.spine.reader):  # noqa: ASYNC110  the store is the truth
+            await trio.sleep(limits.STOP_POLL_S)
+
+
+@asynccontextmanager
+async def open_core(
+    *,
+    clock: Clock,
+    ids: Ids,
+    hub: Hub,
+    event_log: EventLog,
+    reader: Database,
+    writer: Writer,
+    catalog: Catalog,
+    metrics: Metrics,
+) -> AsyncIterator[Core]:
+    """Recover what a dead process left, start the actors, and stop them at the end."""
+    spine = Spine(
+        clock=clock,
+        ids=ids,
+        hub=hub,
+        log=event_log,
+        reader=reader,
+        writer=writer,
+        catalog=catalog,
+        metrics=metrics,
+    )
+    await recovery.close_interrupted(spine)
+    async with trio.open_nursery() as nursery:
+        tree = Tree(spine, nursery)
+        await tree.resume_queues()
+        yield Core(spine=spine, tree=tree, desk=Desk(spine), claims=Claims(reader))
+        await tree.stop()
+
+
+def catalog_for(settings: Settings, nursery: trio.Nursery, run_folder: Path) -> Catalog:
+    """Return the models that the settings and this machine offer."""
+    providers: list[Provider] = [Echo()]
+    absent: dict[str, str] = {}
+    if reason := local.missing():
+        absent[local.MODEL.id] = reason
+    else:
+        providers.append(local.Local(nursery, run_folder))
+    if settings.providers.synthetic:
+        providers.append(Synthetic())
+    if settings.endpoints:
+        from transports.egress.providers.compatible import Compatible  # noqa: PLC0415  start-up time
+
+        providers += [Compatible(name, each) for name, each in settings.endpoints.items()]
+    return Catalog(providers, default=settings.models.default or None, absent=absent)
+
+
+def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
+    """At the first start make tenant `local`, its admin `owner`, and the token in DATA/token."""
+    file = data / "token"
+    if file.exists() or tokens.list_all(store.reader):
+        return
+    secret = ids.secret()
+    with transaction(store.writer) as db:
+        tokens.create(
+            db,
+            id=ids.new(TOKEN),
+            secret=secret,
+            tenant="local",
+            user="owner",
+            admin=True,
+            name="first token",
+            now_ms=clock.now_ms(),
+        )
+    folder.write_private(file, secret + "\n")
+
+
+async def serve(
+    settings: Settings,
+    data: Path,
+    *,
+    on_ready: Callable[[Ready], None],
+    stop: trio.Event,
+    authenticator: Authenticator | None = None,
+) -> int:
+    """Own the data folder and serve it until `stop` is set; return the exit code.
+
+    Args:
+        on_ready: called once, when connections are accepted.
+        authenticator: who callers are taken for; None is the real one. Only the harness gives one.
+
+    Raises:
+        Problem: the folder is in use, or it or its schema cannot be used.
+        OSError: the address cannot be bound.
+    """
+    sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
+    clock = SystemClock()
+    ids = Ids(clock)
+    with folder.own(data) as owned:
+        store = opening.open_store(data, ids=ids, migrates=True)
+        make_owner(store, data, clock, ids)
+        service = _Service(settings, data, owned, store, clock, ids)
+        try:
+            await service.run(on_ready, stop, authenticator)
+        finally:
+            store.reader.close()
+        return STORE_FAILED if service.store_failed else 0
+
+
+class _Service:
+    """One run of `serve`, from the open store to the closed one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: Path,
+        owned: folder.Owned,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self.settings, self.data, self.owned, self.store = settings, data, owned, store
+        self.clock, self.ids = clock, ids
+        self.hub, self.metrics = Hub(), Metrics()
+        self.log = SqliteEventLog(store.reader)
+        self.store_failed = False
+
+    async def run(
+        self,
+        on_ready: Callable[[Ready], None],
+        stop: trio.Event,
+        authenticator: Authenticator | None,
+    ) -> None:
+        def on_fatal() -> None:
+            self.store_failed = True
+            log.critical("store_failed")
+            stop.set()
+
+        writer = ThreadWriter(
+            self.store.writer,
+            self.log,
+            self.hub,
+            on_fatal=on_fatal,
+            on_commit=lambda done: self.metrics.committed(done.latency_s, done.writes),
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                catalog = catalog_for(self.settings, nursery, folder.run_folder(self.data))
+                async with open_core(
+                    clock=self.clock,
+                    ids=self.ids,
+                    hub=self.hub,
+                    event_log=self.log,
+                    reader=self.store.reader,
+                    writer=writer,
+                    catalog=catalog,
+                    metrics=self.metrics,
+                ) as core:
+                    nursery.start_soon(sample_loop_lag, self.metrics)
+                    front = self._front(core, nursery, authenticator)
+                    await self._listen(core, front, on_ready, stop)
+                await catalog.aclose()
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await writer.close()
+
+    def _front(
+        self, core: Core, nursery: trio.Nursery, authenticator: Authenticator | None
+    ) -> Services:
+        spine = core.spine
+        accounts = authenticator or Accounts(
+            clock=self.clock,
+            ids=self.ids,
+            reader=self.store.reader,
+            writer=spine.writer,
+            nursery=nursery,
+        )
+        return Services(
+            settings=self.settings,
+            clock=self.clock,
+            ids=self.ids,
+            log=self.log,
+            hub=self.hub,
+            reader=self.store.reader,
+            writer=spine.writer,
+            desk=core.desk,
+            claims=core.claims,
+            tree=core.tree,
+            catalog=spine.catalog,
+            metrics=self.metrics,
+            authenticator=accounts,
+            log_epoch=self.store.log_epoch,
+            readers=Readers(self.metrics),
+            version=VERSION,
+        )
+
+    async def _listen(
+        self, core: Core, front: Services, on_ready: Callable[[Ready], None], stop: trio.Event
+    ) -> None:
+        """Bind, say so, serve until `stop`; then end jobs, streams, connections, in that order."""
+        wanted = self.settings.server
+        tls = None
+        if wanted.tls_cert:
+            tls = server.tls_context(Path(wanted.tls_cert), Path(wanted.tls_key))
+        listeners = await server.listen(wanted.host, wanted.port, tls)
+        host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+        scheme = "https" if tls else "http"
+        ready = Ready(
+            url=f"{scheme}://{host}:{server.port_of(listeners)}", pid=os.getpid(), version=VERSION
+        )
+        http = server.HttpServer(app.build(front), on_cut=self.metrics.readers_cut_total.inc)
+        close = trio.Event()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(http.serve, listeners, close)
+            self.owned.announce(ready.url, ready.pid, ready.version)
+            on_ready(ready)
+            await stop.wait()
+            await core.end_jobs(wanted.shutdown_grace_s if not self.store_failed else 0)
+            front.readers.drain()
+            close.set()
