@@ -22,7 +22,7 @@ import orjson
 
 from runtime.problems import FolderInUse, FolderUnusable
 
-LOCK, SERVICE = "lock", "service.json"
+LOCK, SERVICE, RUN = "lock", "service.json", "run"
 NETWORK = frozenset(
     {
         "afpfs",
@@ -65,14 +65,13 @@ class Owned:
         self.path = path
         self._opened = [lock]
 
-    def announce(self, service: Service) -> None:
-        """Write DIR/service.json, for this user only, whole or not at all; call it once."""
+    def announce(self, url: str, pid: int, version: str) -> None:
+        """Write DIR/service.json, and hold it; call it once."""
         unfinished = self.path / f"{SERVICE}.unfinished"
-        unfinished.unlink(missing_ok=True)
-        file = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        file = _make_private(unfinished)
         self._opened.append(file)
         fcntl.flock(file, fcntl.LOCK_EX)
-        os.write(file, orjson.dumps(asdict(service)))
+        os.write(file, orjson.dumps(asdict(Service(url=url, pid=pid, version=version))))
         unfinished.replace(self.path / SERVICE)
 
     def release(self) -> None:
@@ -121,6 +120,28 @@ def find_service(folder: Path) -> Service | None:
         except BlockingIOError:
             return Service(**orjson.loads(file.read()))
         return None  # left by an owner that was killed
+
+
+def run_folder(folder: Path) -> Path:
+    """Return DIR/run, made where it is missing: what belongs to the processes of one service."""
+    made = folder / RUN
+    made.mkdir(mode=0o700, exist_ok=True)
+    return made
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user reads: whole and on the disk, or not at all."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with os.fdopen(_make_private(unfinished), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _make_private(path: Path) -> int:
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
 
 
 def _open_lock(folder: Path) -> int:
