@@ -123,5 +123,4 @@ LOG_LIMIT_MAX = 1000
 LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events were asked for
 LIST_LIMIT = 25
 LIST_LIMIT_MAX = 100
-TOUCHES_MAX = 10_000  # credentials whose last use is remembered in memory
 HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's own id

@@ -84,7 +84,8 @@ class Mailbox:
             ActorDeadError: the actor has stopped; the part was not taken.
         """
         while not self.closed and self._parts is not None and len(self._parts) >= limits.PARTS_MAX:
-            self._room = self._room or trio.lowlevel.ParkingLot()
+            if self._room is None:
+                self._room = trio.lowlevel.ParkingLot()
             await self._room.park()
         with self._lock:
             if self.closed:

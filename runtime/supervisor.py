@@ -74,7 +74,8 @@ class Kept:
 
     async def turned(self) -> None:
         """Wait until it enters another state."""
-        self.turn = self.turn or trio.Event()
+        if self.turn is None:
+            self.turn = trio.Event()
         await self.turn.wait()
 
 

@@ -62,7 +62,9 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(file=Unbreakable(stream or sys.stderr)),  # type: ignore[arg-type]  # it has the two methods that are used
         cache_logger_on_first_use=False,  # loggers are made at import, before the settings are read
     )
-    logging.basicConfig(handlers=[Foreign()], level=logging.WARNING, force=True)
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, Foreign)] + [Foreign()]
+    root.setLevel(logging.WARNING)
 
 
 class Unbreakable:
@@ -84,9 +86,12 @@ class Foreign(logging.Handler):
     """Passes on what libraries log, without the arguments, which may hold what users said."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger(record.name).log(
-            record.levelno, "library", library=record.name, said=str(record.msg)[: limits.LOG_SAID_CHARS], exc_info=error
+            record.levelno,
+            "library",
+            library=record.name,
+            said=str(record.msg)[: limits.LOG_SAID_CHARS],
+            exc_info=record.exc_info[1] if record.exc_info else None,
         )
 
 
