@@ -183,6 +183,8 @@ class Conversation(TrioActor):
         events = [*(ended.events if ended else ()), *birth.events]
         appends = [*(ended.appends if ended else ()), self._append(events), *birth.appends]
 
+        record = order.claim.record(order.caller, birth.view, now_ms) if order.claim else None
+
         def rows(db: Database) -> None:
             birth.write(db)
             if ended:
@@ -198,7 +200,7 @@ class Conversation(TrioActor):
                 access=lambda db: conversations.get(db, order.caller, self.id) is not None,
                 rows=rows,
                 appends=appends,
-                idempotency=order.claim and order.claim.record(order.caller, birth.view, now_ms),
+                idempotency=record,
             )
         )
         self.head += len(events)

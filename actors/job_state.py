@@ -51,7 +51,7 @@ CUT_SHORT = frozenset({"length", "filter"})  # the wire's terminal mark, but not
 
 @dataclass(slots=True)
 class OpenItem:
-    """An item as far as the log tells it. Text is kept in pieces: to join each time is quadratic."""
+    """An item as far as the log tells it. Text is kept in pieces, or it would cost its square."""
 
     id: str
     type: ItemType

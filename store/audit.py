@@ -45,6 +45,19 @@ def insert(db: Database, entry: AuditEntry) -> None:
     )
 
 
+def of_this_machine(action: str, object_id: str, at_ms: int) -> AuditEntry:
+    """Return the entry of what was done at this machine, by the owner of the data folder."""
+    return AuditEntry(
+        at_ms=at_ms,
+        tenant="local",
+        actor="local/owner",
+        action=action,
+        object_id=object_id,
+        outcome="done",
+        request_id="",
+    )
+
+
 def list_page(
     db: Database, tenant: str, *, limit: int, before: int | None = None
 ) -> list[AuditRow]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -24,7 +24,7 @@ class MessageRow:
     id: str
     conversation_id: str
     job_id: str
-    role: str
+    role: Literal["user", "assistant"]
     parts: bytes  # JSON: a list of parts
     created_at_ms: int
     status: Status

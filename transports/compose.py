@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -31,12 +32,13 @@ from runtime.ids import Ids
 from runtime.log import EventLog
 from runtime.settings import Settings
 from runtime.telemetry import Metrics, sample_loop_lag
-from store import folder, jobs, opening, tokens
+from store import audit, folder, jobs, opening, tokens
 from store.database import Database, transaction
 from store.event_log import SqliteEventLog
 from store.opening import Store
 from store.thread_writer import ThreadWriter
 from store.writer import Writer
+from transports.egress import guard
 from transports.egress.providers import local
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
@@ -47,18 +49,13 @@ from transports.ingress.http.caller import Authenticator
 from transports.ingress.http.context import Services
 from transports.ingress.http.readers import Readers
 
+if TYPE_CHECKING:
+    from transports.egress.connection import Client
+
 log = structlog.get_logger(__name__)
+Ready = folder.Service  # what `serve` says of itself once it accepts connections
 VERSION = installed_version("runchat")
 STORE_FAILED = 5  # exit code: the store met an I/O error and closed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """What `serve` says of itself once it accepts connections."""
-
-    url: str
-    pid: int
-    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +124,32 @@ def catalog_for(settings: Settings, nursery: trio.Nursery, run_folder: Path) -> 
     if settings.providers.synthetic:
         providers.append(Synthetic())
     if settings.endpoints:
-        from transports.egress.providers.compatible import Compatible  # noqa: PLC0415  start-up time
-
-        providers += [Compatible(name, each) for name, each in settings.endpoints.items()]
+        providers += _configured(settings)
     return Catalog(providers, default=settings.models.default or None, absent=absent)
+
+
+def _configured(settings: Settings) -> list[Provider]:
+    """Return the providers of `[endpoints.NAME]`."""
+    from transports.egress.providers.compatible import Compatible, Endpoint  # noqa: PLC0415  slow
+
+    made: list[Provider] = []
+    for name, each in settings.endpoints.items():
+        exempt = frozenset({guard.origin(each.base_url)} if each.allow_loopback else ())
+        endpoint = Endpoint(
+            name=name,
+            base_url=each.base_url,
+            models=each.models,
+            api_key=each.api_key.reveal(),
+            concurrency=each.concurrency,
+            reach=guard.Reach(exempt=exempt),
+        )
+        made.append(Compatible(endpoint))
+    return made
+
+
+def control_client(url: str) -> Client:
+    """Return the command line's own client, for the service at `url` and nowhere else."""
+    return guard.client(guard.control_reach(url), base_url=url)
 
 
 def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
@@ -138,19 +157,20 @@ def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
     file = data / "token"
     if file.exists() or tokens.list_all(store.reader):
         return
-    secret = ids.secret()
+    secret, token_id, now_ms = ids.secret(), ids.new(TOKEN), clock.now_ms()
+    folder.write_private(file, secret + "\n")  # first: a token that nobody can read helps nobody
     with transaction(store.writer) as db:
         tokens.create(
             db,
-            id=ids.new(TOKEN),
+            id=token_id,
             secret=secret,
             tenant="local",
             user="owner",
             admin=True,
-            name="first token",
-            now_ms=clock.now_ms(),
+            name="first start",
+            now_ms=now_ms,
         )
-    folder.write_private(file, secret + "\n")
+        audit.insert(db, audit.of_this_machine("token.create", token_id, now_ms))
 
 
 async def serve(
