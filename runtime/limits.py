@@ -124,3 +124,18 @@ LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events 
 LIST_LIMIT = 25
 LIST_LIMIT_MAX = 100
 HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's own id
+
+# --- ingress: command line ---
+CLI_ANSWER_S = 60.0  # an answer that takes longer is none; a start of the embedded model fits
+CLI_SILENCE_S = 45.0  # three heartbeats missed: the connection is dead
+CLI_PATIENCE_S = 60.0  # a service that is gone may come back within this; a restart takes a second
+CLI_RETURN_S = 15.0  # somebody's service is being restarted; later one of our own is started
+CLI_QUIET_S = 1.0  # a person is told of a loss that lasts longer
+CLI_PAUSE_S = (0.05, 1.0)  # first and longest pause before a lost service is looked for again
+CLI_START_S = 20.0  # a service of our own is ready by then, also of several that race for a folder
+CLI_WINNER_S = 5.0  # whoever was quicker to own the folder is ready by then
+CLI_END_S = 30.0  # a service of our own ends by then: its grace of 10 s, and what comes after it
+CLI_TITLE_CHARS = 80  # of a conversation's first question, as its title
+CLI_NAME_CHARS_MAX = 128  # of a tenant, a user, a token's name
+CLI_EXPIRES_S_MAX = 10 * 366 * 86_400  # a token that is to live longer may live for ever
+SPINNER_FRAME_S = 0.1

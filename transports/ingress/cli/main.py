@@ -1,0 +1,216 @@
+"""The command line: `runchat COMMAND`. What the commands are, and how each ends.
+
+Theory: a start costs what it imports, so this file knows each command only as the name of a
+function, `module:function`, and imports it once it is asked for. Answers go to stdout, everything
+else to stderr. An error is one sentence, never a stack; a bug keeps its stack.
+Source: CONTRACT.md section 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from runtime.problems import Problem
+from transports.ingress.cli.endings import CommandFailed, Exit, leaf
+
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+STATUSES = ("queued", "running", "completed", "incomplete", "failed", "aborted")
+STATUSES_MORE = ("superseded", "interrupted", "active")
+ENDINGS = """exit status: 0 done; 1 the job or the request failed; 2 wrong usage; 3 another serve
+owns the data folder; 4 the folder cannot be used; 5 the disk failed; 130 aborted"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out one command; return its exit status."""
+    try:
+        args = parser().parse_args(argv)
+        status = function(args.run)(args)
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse has said what is wrong
+        return int(end.code or 0)
+    except BaseException as error:  # noqa: BLE001  a bug is raised again
+        return explain(leaf(error))
+    return int(status)
+
+
+def explain(error: BaseException) -> int:
+    """Say why a command failed; return its exit status."""
+    match error:
+        case CommandFailed():
+            print(f"runchat: {error}", file=sys.stderr)
+            return int(error.status)
+        case Problem():
+            print(f"runchat: {error.detail}", file=sys.stderr)
+            return Exit.FAILED
+        case KeyboardInterrupt():
+            return Exit.ABORTED
+        case BrokenPipeError():
+            with contextlib.suppress(OSError):  # what is still buffered goes nowhere, quietly
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.PIPE_CLOSED
+        case _:
+            raise error
+
+
+def function(name: str) -> Command:
+    """Return a command's function by its name, `module:function`."""
+    module, _, attribute = name.partition(":")
+    found: Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole grammar of the command line."""
+    top = argparse.ArgumentParser(
+        prog="runchat",
+        description="Conversations with language models whose answers are never lost.",
+        epilog=ENDINGS,
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_serve, _chat, _jobs, _tail, _abort, _names, _link, _token, _backup, _restore):
+        add(commands)
+    _replay(commands)
+    return top
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415  40 ms that no other command pays
+
+        print(f"runchat {version('runchat')}")
+        parser.exit()
+
+
+def _add(commands: Commands, name: str, run: str, words: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
+    command.set_defaults(run=run)
+    return command
+
+
+def _data(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help="the data folder (default: the user's own)"
+    )
+
+
+def _service(command: argparse.ArgumentParser) -> None:
+    """Say how a running service is found, and with which credential."""
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--url", help="the service to ask; its token by --token-file or environment")
+    _data(where)
+    command.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="holds the token (else RUNCHAT_TOKEN)"
+    )
+
+
+def _serve(commands: Commands) -> None:
+    command = _add(commands, "serve", "serve:run", "run the service on a data folder")
+    command.add_argument("--host", help="address to bind (default 127.0.0.1)")
+    command.add_argument("--port", type=int, help="port to bind, 0 for a free one (default 8787)")
+    _data(command)
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings, a TOML file")
+    command.add_argument(
+        "--announce", choices=["json"], help="print one line on stdout once it accepts connections"
+    )
+    command.add_argument(
+        "--exit-with-parent", action="store_true", help="end cleanly when stdin closes"
+    )
+    command.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        default=None,
+        help="a proxy does the TLS; wants [server] trusted_proxies",
+    )
+
+
+def _chat(commands: Commands) -> None:
+    command = _add(commands, "chat", "chat:run", "ask once, or without PROMPT have a conversation")
+    command.add_argument("--model", metavar="M", help="who answers (default: the setting's)")
+    _service(command)
+    command.add_argument("--json", action="store_true", help="print the job's events, one a line")
+    command.add_argument("prompt", nargs="?", metavar="PROMPT", help="the question; - reads stdin")
+
+
+def _jobs(commands: Commands) -> None:
+    command = _add(commands, "jobs", "jobs:list_jobs", "list your jobs, newest first")
+    command.add_argument("--status", choices=(*STATUSES, *STATUSES_MORE), metavar="STATUS")
+    command.add_argument("--limit", type=int, default=25, metavar="N", help="at most N (25)")
+    command.add_argument("--json", action="store_true", help="print them as JSON, one a line")
+    _service(command)
+
+
+def _tail(commands: Commands) -> None:
+    command = _add(commands, "tail", "jobs:tail", "print a job's events as they come, to its end")
+    command.add_argument("job", metavar="JOB")
+    command.add_argument(
+        "--after", type=int, default=0, metavar="N", help="begin after event N (default 0)"
+    )
+    _service(command)
+
+
+def _abort(commands: Commands) -> None:
+    command = _add(commands, "abort", "jobs:abort", "stop a job; what it has said is kept")
+    command.add_argument("job", metavar="JOB")
+    _service(command)
+
+
+def _names(commands: Commands) -> None:
+    for name, words in (("models", "list the models"), ("endpoints", "list where models answer")):
+        command = _add(commands, name, f"models:{name}", words)
+        command.add_argument("--json", action="store_true", help="print them as JSON, one a line")
+        _service(command)
+
+
+def _link(commands: Commands) -> None:
+    command = _add(commands, "link", "link:run", "print a link that signs a browser in, once")
+    _data(command)
+
+
+def _token(commands: Commands) -> None:
+    token = commands.add_parser("token", help="make, list and revoke tokens")
+    actions = token.add_subparsers(metavar="ACTION", required=True)
+    create = _add(actions, "create", "tokens:create", "make a token, printed as the last word")
+    create.add_argument("--tenant", required=True, metavar="T", help="made where new")
+    create.add_argument("--user", required=True, metavar="U", help="made where new")
+    create.add_argument("--admin", action="store_true", help="the user is an admin")
+    create.add_argument("--name", default="", metavar="N", help="what it is for")
+    create.add_argument("--expires", metavar="TIME", help="such as 12h, 30d or 8w (default: never)")
+    _data(create)
+    _data(_add(actions, "list", "tokens:list_tokens", "list the tokens, a line each"))
+    revoke = _add(actions, "revoke", "tokens:revoke", "end a token at once")
+    revoke.add_argument("id", metavar="ID", help="the first word of its line in `token list`")
+    _data(revoke)
+
+
+def _backup(commands: Commands) -> None:
+    command = _add(commands, "backup", "store:backup", "copy the data folder, also while it serves")
+    command.add_argument("file", type=Path, metavar="FILE")
+    _data(command)
+
+
+def _restore(commands: Commands) -> None:
+    command = _add(commands, "restore", "store:restore", "make a new data folder of a backup")
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("--data", type=Path, metavar="NEW", required=True, help="a new folder")
+
+
+def _replay(commands: Commands) -> None:
+    command = _add(commands, "replay", "replay:run", "replay a recorded run in the harness")
+    command.add_argument("file", type=Path, metavar="FILE")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

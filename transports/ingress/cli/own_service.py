@@ -1,0 +1,135 @@
+"""A service of one's own: started where none runs on a folder, ended with whoever started it.
+
+The child holds one end of a pipe (`--exit-with-parent`), so it also ends when its starter is
+killed. Of several starters the data folder's lock picks one; the others, whose child says so by its
+exit status, share the winner's. It has a process group of its own: Ctrl-C is for its starter.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import trio
+
+from runtime import limits
+from store.folder import find_service
+from transports.ingress.cli.endings import CommandFailed, Exit, Lost
+from transports.ingress.cli.finding import Address, InFolder
+
+SERVE = [sys.executable, "-P", "-m", "transports.ingress.cli.main", "serve"]
+FLAGS = ["--port", "0", "--announce", "json", "--exit-with-parent"]
+
+
+class OwnService:
+    """A folder's service, somebody else's or one's own."""
+
+    def __init__(self, folder: InFolder) -> None:
+        self._folder = folder
+        self._child: subprocess.Popen[bytes] | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the child
+        self._raced = False  # the service is that of whoever was quicker
+
+    async def find(self, lost: Address | None, silent_s: float | None, /) -> Address:
+        """Return the folder's service; start one where none runs.
+
+        A service that was there without our doing and is gone has a while to come back: whoever
+        restarts it should not find the folder taken.
+
+        Raises:
+            Lost, CommandFailed.
+        """
+        address = self._look()
+        if address is not None and (address != lost or self._child_lives()):
+            return address
+        theirs = self._child is None and not self._raced
+        if theirs and silent_s is not None and silent_s < limits.CLI_RETURN_S:
+            if address is not None:
+                return address  # its process lives: it may be stopping
+            raise Lost(f"the service on {self._folder.data} is gone")
+        await self._start()
+        return self._folder.look()
+
+    def end(self) -> None:
+        """End what was started; wait for it, at most `CLI_END_S`."""
+        self._release()
+        self._log.close()
+
+    def _release(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            child.wait(timeout=limits.CLI_END_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(timeout=limits.CLI_END_S)
+
+    def _look(self) -> Address | None:
+        try:
+            return self._folder.look()
+        except Lost:
+            return None
+
+    def _child_lives(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    async def _start(self) -> None:
+        """Start a child until one is ready, or somebody else's service is."""
+        with trio.move_on_after(limits.CLI_START_S):
+            while True:
+                self._release()
+                child = self._child = self._spawn()
+                if await first_line(child):
+                    return
+                status = child.wait(timeout=limits.CLI_END_S)
+                self._release()
+                if status != Exit.OWNED:
+                    raise CommandFailed(f"no service could be started: {self._last_words()}")
+                self._raced = True
+                if await self._winner():
+                    return
+        raise Lost(f"no service became ready on {self._folder.data} in {limits.CLI_START_S:.0f} s")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        self._log.seek(0)
+        self._log.truncate()
+        return subprocess.Popen(
+            [*SERVE, "--data", str(self._folder.data), *FLAGS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "RUNCHAT_LOG__LEVEL": "warning"},
+            process_group=0,
+        )
+
+    async def _winner(self) -> bool:
+        """Wait a moment for the service of whoever was quicker."""
+        with trio.move_on_after(limits.CLI_WINNER_S):
+            while find_service(self._folder.data) is None:  # noqa: ASYNC110  a file has no event
+                await trio.sleep(limits.CLI_PAUSE_S[0])
+            return True
+        return False
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1].removeprefix("runchat: ") if lines else "it said nothing"
+
+
+async def first_line(child: subprocess.Popen[bytes]) -> bytes:
+    """Return the first line a child prints, empty where it ends without one."""
+    assert child.stdout is not None
+    line = b""
+    while not line.endswith(b"\n"):
+        await trio.lowlevel.wait_readable(child.stdout)
+        piece = os.read(child.stdout.fileno(), limits.PAGE_BYTES)
+        if not piece:
+            return b""
+        line += piece
+    return line
