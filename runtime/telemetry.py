@@ -156,13 +156,18 @@ def as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """Return the line for a person: time, level, event, fields."""
+    """Return the line for a person: time, level, event, fields, then lists a line an item."""
     line: dict[str, Any] = json.loads(as_json(_, __, event))
-    at, level, name = (line.pop(key, "") for key in ("at", "level", "event"))
+    at, level, name = (_shown(line.pop(key, "")) for key in ("at", "level", "event"))
     lists = {key: line.pop(key) for key in [*line] if isinstance(line[key], list)}
-    parts = [f"{at} {level:<7} {name}", *(f"{key}={value}" for key, value in line.items())]
-    below = [f"\n    {key}: {each}" for key, values in lists.items() for each in values]
-    return ("  ".join(parts) + "".join(below)).encode("ascii", "backslashreplace").decode()
+    parts = [f"{at} {level:<7} {name}", *(f"{key}={_shown(line[key])}" for key in line)]
+    below = [f"\n    {key}: {_shown(each)}" for key, values in lists.items() for each in values]
+    return "  ".join(parts) + "".join(below)
+
+
+def _shown(value: object) -> str:
+    """Return a value in printable ASCII: nothing that is logged may move a terminal's cursor."""
+    return json.dumps(value).strip('"')
 
 
 class Metrics:

@@ -67,7 +67,7 @@ def test_a_full_mailbox_still_takes_a_stop() -> None:
 
 async def test_room_made_by_the_actor_is_room_for_the_teller() -> None:
     mailbox = full()
-    mailbox.get()
+    mailbox.take()
     mailbox.put(Envelope("fits"))
 
     with pytest.raises(MailboxFull):
@@ -76,21 +76,22 @@ async def test_room_made_by_the_actor_is_room_for_the_teller() -> None:
 
 async def test_a_message_wakes_the_waiting_actor() -> None:
     mailbox, woken = Mailbox(), list[Any]()
+    by_a_task, by_a_thread = Envelope("from a task"), Envelope("from a thread")
 
     async def read() -> None:
         await mailbox.wait()
-        woken.append(mailbox.get().message)
+        woken.append(mailbox.take())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
         await trio.testing.wait_all_tasks_blocked()
-        mailbox.put(Envelope("from a task"))
+        mailbox.put(by_a_task)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
         await trio.testing.wait_all_tasks_blocked()
-        await trio.to_thread.run_sync(mailbox.put, Envelope("from a thread"))
+        await trio.to_thread.run_sync(mailbox.put, by_a_thread)
 
-    assert woken == ["from a task", "from a thread"]
+    assert woken == [by_a_task, by_a_thread]
 
 
 async def test_an_offer_waits_for_room_and_parts_keep_their_order() -> None:
@@ -192,7 +193,7 @@ async def test_it_closes_as_idle_only_while_the_actor_waits_and_nothing_else_doe
         mailbox.put(Envelope("just in time"))
         assert mailbox.close_if_idle() is False
 
-    mailbox.get()
+    mailbox.take()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(mailbox.wait)
         await trio.testing.wait_all_tasks_blocked()
