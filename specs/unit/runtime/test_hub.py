@@ -1,0 +1,59 @@
+"""The hub wakes who waits for a stream, and keeps nothing of a stream at rest."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from runtime.hub import Hub
+
+
+async def test_all_who_wait_for_a_stream_are_woken_and_no_other(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, woken = Hub(), list[str]()
+
+    async def wait(stream: str) -> None:
+        await hub.wait(stream)
+        woken.append(stream)
+
+    async with trio.open_nursery() as nursery:
+        for stream in ("a", "a", "b"):
+            nursery.start_soon(wait, stream)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.announce("a")
+        await trio.testing.wait_all_tasks_blocked()
+        assert woken == ["a", "a"]
+        assert hub.waiting() == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_waits_for_any_of_several_is_woken_by_each() -> None:
+    hub = Hub()
+    for announced in ("a", "b"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hub.wait_any, ("a", "b"))
+            await trio.testing.wait_all_tasks_blocked()
+            hub.announce(announced)
+
+    assert hub.waiting() == 0
+
+
+async def test_a_reader_that_leaves_leaves_nothing_behind() -> None:
+    hub = Hub()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.wait, "a")
+        nursery.start_soon(hub.wait, "a")
+        nursery.start_soon(hub.wait_any, ("a", "b"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert hub.waiting() == 2
+        nursery.cancel_scope.cancel()
+
+    assert hub.waiting() == 0
+
+
+async def test_an_announcement_nobody_waits_for_costs_nothing() -> None:
+    hub = Hub()
+    hub.announce("a")
+
+    assert hub.waiting() == 0

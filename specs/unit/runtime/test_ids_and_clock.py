@@ -1,0 +1,70 @@
+"""Ids sort by birth and cannot be guessed; the clock never runs backwards; a seed repeats both."""
+
+from __future__ import annotations
+
+from random import Random
+
+from runtime.clock import SystemClock, rfc3339
+from runtime.ids import ALPHABET, LENGTH, Ids
+
+
+class Steps:
+    """A clock that stands, and can be set."""
+
+    def __init__(self, ms: int) -> None:
+        self.ms = ms
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+def test_an_id_is_its_prefix_and_26_letters_of_the_alphabet() -> None:
+    made = Ids(SystemClock()).new("job_")
+
+    assert made.startswith("job_")
+    assert len(made) == len("job_") + LENGTH
+    assert set(made.removeprefix("job_")) <= set(ALPHABET)
+
+
+def test_ids_sort_by_birth_also_within_a_millisecond_and_when_the_clock_steps_back() -> None:
+    clock = Steps(1_767_225_600_000)
+    ids = Ids(clock, Random(1))  # noqa: S311  the same in every run
+    made = [ids.new("x_") for _ in range(1000)]
+    clock.ms += 1
+    made += [ids.new("x_") for _ in range(1000)]
+    clock.ms -= 3_600_000
+    made += [ids.new("x_") for _ in range(1000)]
+
+    assert made == sorted(made)
+    assert len(set(made)) == 3000
+
+
+def test_one_seed_and_one_clock_make_the_same_ids() -> None:
+    def made(seed: int) -> list[str]:
+        ids = Ids(Steps(1), Random(seed))  # noqa: S311  the same in every run
+        return [ids.new("a_"), ids.secret(), ids.new("b_")]
+
+    assert made(1) == made(1)
+    assert made(1) != made(2)
+
+
+def test_a_secret_is_256_bits_as_hexadecimal() -> None:
+    ids = Ids(SystemClock())
+
+    assert len(ids.secret()) == 64
+    assert len({ids.secret() for _ in range(100)}) == 100
+
+
+def test_the_clock_never_runs_backwards() -> None:
+    clock = SystemClock()
+    read = [clock.now_ms() for _ in range(1000)]
+    clock._latest_ms += 3_600_000  # as if the machine's clock were then set back by an hour
+    ahead = clock._latest_ms
+
+    assert read == sorted(read)
+    assert clock.now_ms() == ahead
+
+
+def test_a_date_is_rfc_3339_with_milliseconds() -> None:
+    assert rfc3339(1_767_225_600_007) == "2026-01-01T00:00:00.007Z"
+    assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
