@@ -1,0 +1,187 @@
+"""A whole service on a loopback port for a spec: real store, actors, routes and protocol code.
+
+Only the store is in memory and its writer in the loop, so that a service starts in a few
+milliseconds and, under a virtual clock, in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import trio
+from hypercorn.typing import ASGIFramework
+
+from actors.accounts import Accounts
+from actors.claims import Claims
+from actors.desk import Desk
+from actors.spine import Spine
+from actors.tree import Tree
+from harness.contract import Proof
+from runtime.clock import Clock, SystemClock
+from runtime.hub import Hub
+from runtime.ids import Ids
+from runtime.settings import Server, Settings
+from runtime.telemetry import Metrics
+from store import opening, sessions, tokens
+from store.event_log import SqliteEventLog
+from store.loop_writer import LoopWriter
+from store.writer import Write, Writer
+from transports.egress.providers.base import Provider
+from transports.egress.providers.catalog import Catalog
+from transports.egress.providers.echo import Echo
+from transports.egress.providers.synthetic import Synthetic
+from transports.ingress.http.app import build
+from transports.ingress.http.context import Services
+from transports.ingress.http.readers import Readers
+from transports.ingress.http.server import HttpServer, listen, port_of
+from transports.ingress.http.wire import Bounds
+
+TIMEOUT_S = 20
+PROOF = Proof()  # what the whole run has shown of the contract; read by specs/conftest.py
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """A running service, and what a spec needs to talk to it or to look inside."""
+
+    services: Services
+    server: HttpServer
+    port: int
+    stop: trio.Event
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def writer(self) -> Writer:
+        return self.services.writer
+
+    async def token(self, tenant: str = "local", user: str = "ann", *, admin: bool = False) -> str:
+        """Make a token and return its secret."""
+        ids, now_ms = self.services.ids, self.services.clock.now_ms()
+        secret, token_id = ids.secret(), ids.new("tok_")
+        await self.writer.write(
+            Write(
+                rows=lambda db: tokens.create(
+                    db,
+                    id=token_id,
+                    secret=secret,
+                    tenant=tenant,
+                    user=user,
+                    admin=admin,
+                    now_ms=now_ms,
+                )
+            )
+        )
+        return secret
+
+    async def code(self, tenant: str = "local", user: str = "ann") -> str:
+        """Make a sign-in code."""
+        secret, now_ms = self.services.ids.secret(), self.services.clock.now_ms()
+        await self.writer.write(
+            Write(
+                rows=lambda db: sessions.create_code(
+                    db, secret=secret, tenant=tenant, user=user, now_ms=now_ms
+                )
+            )
+        )
+        return secret
+
+    async def client(
+        self, tenant: str = "local", user: str = "ann", *, admin: bool = False
+    ) -> httpx.AsyncClient:
+        """Return a client that carries a token of this user; it is closed with the service."""
+        secret = await self.token(tenant, user, admin=admin)
+        return self.stranger({"Authorization": f"Bearer {secret}"})
+
+    def stranger(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+        """Return a client without credentials."""
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT_S)
+        self.clients.append(client)
+        return client
+
+
+@asynccontextmanager
+async def service(
+    *,
+    settings: Server | None = None,
+    providers: tuple[Provider, ...] = (),
+    clock: Clock | None = None,
+    bounds: Bounds | None = None,
+    wrap: Callable[[ASGIFramework], ASGIFramework] = PROOF.watch,
+    connections_max: int = 4096,
+) -> AsyncIterator[Service]:
+    """Start a service on a free port; it ends with the block."""
+    seen = len(PROOF.violations)
+    async with trio.open_nursery() as nursery:
+        known = _services(nursery, settings or Server(), providers, clock or SystemClock())
+        app: Any = wrap(build(known))
+        server = HttpServer(
+            app,
+            on_cut=known.metrics.readers_cut_total.inc,
+            bounds=bounds,
+            connections_max=connections_max,
+        )
+        listeners = await listen("127.0.0.1", 0)
+        running = Service(services=known, server=server, port=port_of(listeners), stop=trio.Event())
+        await nursery.start(server.serve, listeners, running.stop)
+        try:
+            yield running
+        finally:
+            with trio.CancelScope(shield=True):
+                for client in running.clients:
+                    await client.aclose()
+            nursery.cancel_scope.cancel()
+    assert violations_since(seen) == []
+
+
+def violations_since(seen: int) -> list[str]:
+    """Return what broke the contract since then: every answer of a spec is held against it."""
+    return PROOF.violations[seen:]
+
+
+def _services(
+    nursery: trio.Nursery, server: Server, providers: tuple[Provider, ...], clock: Clock
+) -> Services:
+    ids = Ids(clock)
+    store = opening.open_memory(ids)
+    hub, metrics = Hub(), Metrics()
+    log = SqliteEventLog(store.reader)
+    writer = LoopWriter(store.writer, log, hub)
+    catalog = Catalog((Echo(), Synthetic(), *providers), default="echo")
+    spine = Spine(
+        clock=clock,
+        ids=ids,
+        hub=hub,
+        log=log,
+        reader=store.reader,
+        writer=writer,
+        catalog=catalog,
+        metrics=metrics,
+    )
+    tree = Tree(spine, nursery)
+    accounts = Accounts(clock=clock, ids=ids, reader=store.reader, writer=writer, nursery=nursery)
+    return Services(
+        settings=Settings(server=server),
+        clock=clock,
+        ids=ids,
+        log=log,
+        hub=hub,
+        reader=store.reader,
+        writer=writer,
+        desk=Desk(spine),
+        claims=Claims(store.reader),
+        tree=tree,
+        catalog=catalog,
+        metrics=metrics,
+        authenticator=accounts,
+        log_epoch=store.log_epoch,
+        version="0.1.0",
+        readers=Readers(metrics),
+    )
