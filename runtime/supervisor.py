@@ -168,10 +168,10 @@ class Supervisor:
             kept.ending = True
             if kept.scope is not None:
                 kept.scope.cancel()
-        with trio.move_on_after(limits.STOP_GRACE_S) as grace:
+        with trio.move_on_after(limits.STOP_GRACE_S):
             while self._kept:
                 await next(iter(self._kept.values())).turned()
-        if grace.cancelled_caught:
+        if self._kept:
             log.warning("actors_linger", supervisor=self.name, keys=list(self._kept))
 
     def _begin(self, key: str) -> Kept:

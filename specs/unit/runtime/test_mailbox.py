@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from runtime import limits
 from runtime.mailbox import Mailbox
 from runtime.problems import Busy, MailboxFull
 from runtime.reply import Reply
+
+PATIENCE_S = 20.0
 
 
 def full() -> Mailbox:
@@ -199,6 +202,19 @@ async def test_it_closes_as_idle_only_while_the_actor_waits_and_nothing_else_doe
         await trio.testing.wait_all_tasks_blocked()
         assert mailbox.close_if_idle() is True
         assert mailbox.close_if_idle() is False
+
+
+async def test_a_message_of_a_thread_that_the_loop_has_not_seen_yet_keeps_it_open() -> None:
+    mailbox, message = Mailbox(), Envelope("from a thread")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        thread = threading.Thread(target=mailbox.put, args=(message,))
+        thread.start()
+        thread.join(timeout=PATIENCE_S)  # blocks the loop, so that it cannot have been woken
+
+        assert mailbox.close_if_idle() is False
+        assert mailbox.take() is message
 
 
 def test_a_thread_that_tells_after_the_loop_has_ended_is_told_so() -> None:
