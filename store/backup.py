@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 from runtime.clock import SystemClock
@@ -72,9 +73,11 @@ def restore(file: Path, folder: Path, *, ids: Ids | None = None) -> None:
         shutil.copyfile(file, unfinished)
         unfinished.chmod(0o600)
         _renew(unfinished, ids or Ids(SystemClock()))
+    except sqlite3.DatabaseError as error:
+        _remove(unfinished)
+        raise BackupRefused(f"The backup is damaged: {error}.") from error
     except BaseException:
-        for left in folder.glob(f"{unfinished.name}*"):
-            left.unlink()
+        _remove(unfinished)
         raise
     _sync(unfinished)
     unfinished.rename(folder / FILE)
@@ -121,6 +124,11 @@ def verify(db: Database) -> list[str]:
     if orphans:
         faults.append(f"{orphans} events belong to no stream.")
     return faults
+
+
+def _remove(unfinished: Path) -> None:
+    for left in unfinished.parent.glob(f"{unfinished.name}*"):
+        left.unlink()
 
 
 def _begins_as_sqlite(file: Path) -> bool:

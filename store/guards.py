@@ -20,11 +20,18 @@ PRAGMAS = frozenset(
     {
         "data_version",
         "foreign_key_check",
+        "foreign_key_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
         "integrity_check",
         "journal_mode",  # refused below when it is set
         "max_page_count",  # the specs' full disk; can only make a write fail
         "page_count",
         "quick_check",
+        "table_info",
+        "table_list",
+        "table_xinfo",
         "wal_checkpoint",
     }
 )

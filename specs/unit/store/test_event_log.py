@@ -1,0 +1,155 @@
+"""The log gives back what was committed, from tail and disk alike, or says that it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime import limits
+from runtime.log import Head, Record, Segment, Tail
+from runtime.problems import LogCorrupt
+from specs.requirements import requirement
+from specs.unit.store.kit import append, fill, ids, make, opened, record
+from store.commit import commit_one
+from store.database import open_database
+from store.event_log import SqliteEventLog
+from store.opening import FILE, Store, open_memory
+from store.writer import Append, Write
+
+STREAM = "jobs/1"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path) as store:
+        yield store
+
+
+def read_all(log: SqliteEventLog, after: int, limit: int) -> list[Record]:
+    seen: list[Record] = []
+    while segments := log.read(STREAM, after=after, limit=limit):
+        page = [each for segment in segments for each in segment.records]
+        assert len(page) <= limit
+        seen += page
+        after = page[-1].sequence
+    return seen
+
+
+@requirement("grammar.sequence", "sse.same-bytes")
+@settings(deadline=None, max_examples=50)
+@given(
+    sizes=st.lists(st.integers(1, 7), min_size=1, max_size=12),
+    after=st.integers(0, 90),
+    limit=st.integers(1, 40),
+    tail_bytes=st.integers(1, 6000),
+)
+def test_reads_after_any_cursor_add_up_to_the_whole(
+    sizes: list[int], after: int, limit: int, tail_bytes: int
+) -> None:
+    with open_memory(ids()) as store:
+        log = SqliteEventLog(store.reader, Tail(tail_bytes, tail_bytes))
+        cold = SqliteEventLog(store.reader)
+        commit_one(store.writer, make(STREAM))
+        written: list[Record] = []
+        for size in sizes:
+            each = append(STREAM, len(written), size)
+            commit_one(store.writer, Write(appends=(each,)))
+            log.remember(STREAM, Segment(each.records))
+            written += each.records
+
+        assert read_all(log, after, limit) == written[after:]
+        assert read_all(cold, after, limit) == written[after:]
+
+
+def test_a_page_ends_soon_after_its_bytes(store: Store) -> None:
+    fill(store, STREAM, 300, size=1000)
+
+    [segment] = SqliteEventLog(store.reader).read(STREAM, after=0)
+
+    assert segment.first == 1
+    assert limits.PAGE_BYTES <= segment.size_bytes < limits.PAGE_BYTES + 1100
+
+
+def test_an_event_larger_than_a_page_is_read_alone(store: Store) -> None:
+    fill(store, STREAM, 3, size=2 * limits.PAGE_BYTES)
+
+    assert [each.sequence for each in read_all(SqliteEventLog(store.reader), 0, 100)] == [1, 2, 3]
+    [segment] = SqliteEventLog(store.reader).read(STREAM, after=1)
+    assert [each.sequence for each in segment.records] == [2]
+
+
+def test_head_says_where_a_stream_stands(store: Store) -> None:
+    log = SqliteEventLog(store.reader)
+    assert log.head(STREAM) is None
+
+    commit_one(store.writer, make(STREAM))
+    assert log.head(STREAM) == Head(sequence=0, ended=False)
+    assert log.read(STREAM, after=0) == []
+
+    commit_one(store.writer, Write(appends=(append(STREAM, 0, 2),)))
+    assert log.head(STREAM) == Head(sequence=2, ended=False)
+
+    commit_one(store.writer, Write(appends=(append(STREAM, 2, ends=True),)))
+    assert log.head(STREAM) == Head(sequence=3, ended=True)
+
+
+@pytest.mark.parametrize(
+    "flipped",
+    [
+        "body = CAST(replace(CAST(body AS TEXT), 'x', 'y') AS BLOB)",
+        "kind = 'item.delt`'",
+        "checksum = checksum + 1",
+    ],
+)
+def test_a_flipped_bit_is_never_read_as_data(store: Store, tmp_path: Path, flipped: str) -> None:
+    fill(store, STREAM, 10)
+    damage(
+        tmp_path,
+        "DROP TRIGGER event_kept",
+        f"UPDATE event SET {flipped} WHERE sequence = 6",  # noqa: S608 - words of ours
+    )
+    log = SqliteEventLog(store.reader)
+
+    assert [each.sequence for each in log.read(STREAM, after=0)[0].records] == [1, 2, 3, 4, 5]
+    with pytest.raises(LogCorrupt):
+        log.read(STREAM, after=5)
+    assert [each.sequence for each in log.read(STREAM, after=6)[0].records] == [7, 8, 9, 10]
+
+
+def test_a_missing_event_is_never_skipped(store: Store, tmp_path: Path) -> None:
+    fill(store, STREAM, 4)
+    damage(tmp_path, "DROP TRIGGER event_stays", "DELETE FROM event WHERE sequence = 3")
+
+    with pytest.raises(LogCorrupt):
+        SqliteEventLog(store.reader).read(STREAM, after=2)
+
+
+def test_an_event_of_another_stream_is_not_taken_for_ones_own(store: Store, tmp_path: Path) -> None:
+    fill(store, STREAM, 2)
+    fill(store, "jobs/2", 1)
+    damage(tmp_path, "DROP TRIGGER event_kept", "UPDATE event SET stream = 2 WHERE sequence = 2")
+
+    with pytest.raises(LogCorrupt):
+        SqliteEventLog(store.reader).read("jobs/2", after=1)
+
+
+def test_a_tail_with_all_of_a_stream_needs_no_disk(store: Store) -> None:
+    log = SqliteEventLog(store.reader)
+    each = Append(stream=STREAM, after=0, records=(record(1), record(2)))
+    log.remember(STREAM, Segment(each.records))
+
+    [segment] = log.read(STREAM, after=1)
+    assert list(segment.records) == [record(2)]
+    log.forget(STREAM)
+    assert log.read(STREAM, after=0) == []
+
+
+def damage(folder: Path, *statements: str) -> None:
+    database = open_database(folder / FILE, role="migrator")
+    for statement in statements:
+        database.execute(statement)
+    database.close()
