@@ -132,6 +132,23 @@ async def test_many_who_offer_never_pass_the_bound() -> None:
     assert sorted(taken) == list(range(3 * limits.PARTS_MAX))
 
 
+async def test_who_is_overtaken_on_the_way_in_waits_again() -> None:
+    mailbox = Mailbox()
+    for number in range(limits.PARTS_MAX):
+        await mailbox.offer(number)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.offer, "patient")
+        await trio.testing.wait_all_tasks_blocked()
+        mailbox.take_parts()
+        for number in range(limits.PARTS_MAX):
+            await mailbox.offer(number)  # there is room: nobody else runs meanwhile
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(mailbox) == limits.PARTS_MAX
+        mailbox.take_parts()
+
+    assert mailbox.take_parts() == ["patient"]
+
+
 async def test_a_cancelled_offer_is_not_taken() -> None:
     mailbox = Mailbox()
     for number in range(limits.PARTS_MAX):
