@@ -154,18 +154,20 @@ class Connection:
         answering.cancel()
 
     async def _play(self, script: Script, record: Record) -> None:
+        is_chunked = script.framing == "chunked"
         await trio.sleep(script.first_delay_s)
-        await self._send(_head(script))
+        head = _head(script)
+        await (self._send(head) if is_chunked else self._stream.send_all(_head_bytes(head)))
         for piece in script.writes():
             await trio.sleep(script.delay_s)
-            await self._send(h11.Data(data=piece))
+            await (self._send(h11.Data(data=piece)) if is_chunked else self._stream.send_all(piece))
             record.sent_bytes += len(piece)
         is_cut = script.cut_events is not None or script.cut_bytes is not None
         if script.then == "stall":
             await trio.sleep_forever()
         elif script.then == "reset":
             self._reset()
-        elif script.then == "end" or not is_cut:
+        elif is_chunked and (script.then == "end" or not is_cut):
             await self._send(h11.EndOfMessage())
 
     async def _send(self, event: h11.Event) -> None:
@@ -194,3 +196,9 @@ def _head(script: Script) -> h11.Response:
     else:
         headers.append(("Connection", "close"))
     return h11.Response(status_code=script.status, headers=headers)
+
+
+def _head_bytes(head: h11.Response) -> bytes:
+    """Return a head by hand: h11 would have every HTTP/1.1 body chunked."""
+    lines = [b": ".join(header) for header in head.headers.raw_items()]
+    return b"\r\n".join([b"HTTP/1.1 %d " % head.status_code, *lines, b"", b""])

@@ -208,25 +208,9 @@ def test_what_nobody_knows_is_counted() -> None:
 
 
 NAMES = [
-    "choices",
-    "delta",
-    "message",
-    "index",
-    "id",
-    "tool_calls",
-    "function",
-    "arguments",
-    "content",
-    "reasoning",
-    "usage",
-    "finish_reason",
-    "type",
-    "text",
-    "annotations",
-    "function_call",
-    "prompt_tokens",
-    "thinking",
-    "name",
+    *("choices", "delta", "message", "index", "id", "tool_calls", "function", "arguments"),
+    *("content", "reasoning", "usage", "finish_reason", "type", "text", "annotations"),
+    *("function_call", "prompt_tokens", "thinking", "name"),
 ]
 JSON = st.recursive(
     st.none()
