@@ -12,7 +12,17 @@ import os
 import sys
 
 PYTHON_MIN = (3, 11)  # CONTRACT.md: CPython 3.11 to 3.13
-INSIDE = ("sim", "replay", "bench", "soak", "conformance", "fidelity", "serve-as", "mcp-client")
+INSIDE = (
+    "contract",
+    "sim",
+    "replay",
+    "bench",
+    "soak",
+    "conformance",
+    "fidelity",
+    "serve-as",
+    "mcp-client",
+)
 USAGE = "usage: python3 -m harness setup | run | test | " + " | ".join(INSIDE)
 EXIT_USAGE = 2
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import structlog
-from quart import Response, g, request
+from quart import Quart, Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -15,7 +15,7 @@ from runtime import limits
 from runtime.problems import Problem
 from transports.ingress.http.caller import Credentials
 from transports.ingress.http.context import Services
-from transports.ingress.http.exchange import Exchange
+from transports.ingress.http.exchange import Exchange, NoWebsocket
 from transports.ingress.http.gate import Gate, cors_headers
 from transports.ingress.http.operation import empty
 from transports.ingress.http.problems import on_framework_error, on_problem
@@ -54,7 +54,8 @@ ALWAYS: Final = {
 class App(QuartTrio):
     """Quart with its exchange replaced by one that costs an open stream less, and our log."""
 
-    asgi_http_class = Exchange  # type: ignore[assignment]  # a sibling of quart-trio's own
+    asgi_http_class = Exchange  # type: ignore[assignment]  # siblings of quart-trio's own
+    asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
 
     def log_exception(
         self,
@@ -64,18 +65,23 @@ class App(QuartTrio):
         log.error("request.failed", request_id=g.get("request_id"), exc_info=exception_info)
 
 
+def mount(app: Quart) -> None:
+    """Put every route on an app."""
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # no redirect: an address is right or it is not
+    for routes in BLUEPRINTS:
+        app.register_blueprint(routes)
+
+
 def build(services: Services) -> App:
     """Return the app that serves these services."""
     app = App("runchat", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = limits.BODY_BYTES_MAX
     app.config["BODY_TIMEOUT"] = limits.BODY_S
     app.config["RESPONSE_TIMEOUT"] = None  # the connection bounds its own waits
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # no redirect: an address is right or it is not
     app.extensions["services"] = services
-    for routes in BLUEPRINTS:
-        app.register_blueprint(routes)
+    mount(app)
     app.register_error_handler(Problem, on_problem)
     app.register_error_handler(HTTPException, on_framework_error)
     server = services.settings.server

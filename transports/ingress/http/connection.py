@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.trio.task_group import TaskGroup
 from hypercorn.utils import parse_socket_addr
 
 from runtime import limits
+from transports.ingress.http.exchange import Tasks
 from transports.ingress.http.wire import Address, Service, Wire
 
 RECEIVE_BYTES: Final = 64 * 1024
@@ -71,7 +71,7 @@ class Connection:
         """Take a trio stream: a SocketStream, an SSLStream over one, or one in memory."""
         self._service, self._stream, self._bounds = service, stream, service.bounds
         self._wire: Wire
-        self._tasks: TaskGroup
+        self._tasks: Tasks
         self._lock: trio.Lock | None = None  # made by the first write that has to wait
         self._writing: trio.CancelScope | None = None
         self._reading = trio.CancelScope()
@@ -107,8 +107,8 @@ class Connection:
         self._reading.cancel()
         if self._writing is not None:
             self._writing.cancel()
-        if (tasks := getattr(self, "_tasks", None)) is not None and tasks._nursery is not None:  # noqa: SLF001
-            tasks._nursery.cancel_scope.cancel()  # noqa: SLF001 - Hypercorn offers no other way
+        if (tasks := getattr(self, "_tasks", None)) is not None:
+            tasks.end()
 
     async def _handshake(self) -> str | None:
         """Return the protocol agreed on, or None where the client is gone."""
@@ -122,7 +122,7 @@ class Connection:
     async def _serve(self, protocol: str) -> None:
         tls = isinstance(self._stream, trio.SSLStream)
         client, server = addresses(self._stream.transport_stream if tls else self._stream)
-        async with TaskGroup() as tasks:
+        async with Tasks(self._write_or_close) as tasks:
             self._tasks = tasks
             self._wire = Wire(
                 self._service, tasks, self._send, protocol, tls=tls, client=client, server=server
@@ -155,9 +155,7 @@ class Connection:
     async def _send(self, event: Event) -> None:
         """Take an event of Hypercorn's protocol code: bytes, the end, or a change of idleness."""
         if isinstance(event, RawData):
-            if not await self._write(event.data):
-                self._reading.cancel()
-                await self._wire.handle(Closed())
+            await self._write_or_close(event.data)
         elif isinstance(event, Closed):
             await self._wire.handle(Closed())
             await self._end()
@@ -176,6 +174,11 @@ class Connection:
                 await self._stream.send_eof()
             except GONE:
                 self._reading.cancel()
+
+    async def _write_or_close(self, data: bytes) -> None:
+        if not await self._write(data):
+            self._reading.cancel()
+            await self._wire.handle(Closed())
 
     async def _write(self, data: bytes) -> bool:
         """Write it all, in the order of the calls; False where the client is gone or was cut."""

@@ -1,46 +1,198 @@
-"""One request and its answer: Quart's ASGI connection with one task less.
+"""One request and its answer, in one task: Hypercorn's side of it, and Quart's.
 
-quart-trio runs an answer in a task beside the one that listens for the client to leave; here the
-answer runs in the task that Hypercorn made, which an idle stream is charged for. An exception that
-Quart has not answered is logged; Hypercorn then sends an empty 500.
-Source: quart-trio 0.12 `asgi.py`, quart 0.22 `asgi.py`.
+Hypercorn hands an app its messages through a channel, and quart-trio spends a task and a nursery on
+listening to it. Here the body goes straight to the request and a client that leaves cancels the
+exchange, so that an open stream is one task; and what an answer no longer needs (the request, its
+headers, the page just sent) is let go, since a reader may stay for days.
+Source: hypercorn 0.18 `trio/task_group.py`, quart-trio 0.12 `asgi.py`, quart 0.22 `asgi.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Self
 
+import structlog
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart.asgi import ASGIHTTPConnection
-from quart.wrappers import Request
+from hypercorn.config import Config
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.typing import AppWrapper
+from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
+from quart.utils import encode_headers
+from quart.wrappers.request import Body
+from quart.wrappers.response import DataBody
 
 from runtime import limits
 
+MAIL: Final = "runchat.mail"  # where the scope carries the Mail
+LINE: Final = "runchat.line"  # and the Line
+Message = MutableMapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+log = structlog.get_logger(__name__)
+
+
+class Mail:
+    """What a client sends after the header: its body, and that it has left."""
+
+    __slots__ = ("_body", "_early", "_scope")
+
+    def __init__(self) -> None:
+        self._body: Body | None = None
+        self._scope: trio.CancelScope | None = None
+        self._early: list[Message] = []  # came before the exchange began
+
+    async def put(self, message: Message) -> None:
+        """Take a message of Hypercorn's; never waits, since the request bounds its own body."""
+        if self._scope is None:
+            self._early.append(message)
+        elif message["type"] == "http.disconnect":
+            self._scope.cancel()
+        elif self._body is not None:
+            self._body.append(message["body"])
+            if not message["more_body"]:
+                self._body.set_complete()
+                self._body = None
+
+    async def deliver(self, body: Body, scope: trio.CancelScope) -> None:
+        """Send the body to `body` from now on, and cancel `scope` when the client leaves."""
+        self._body, self._scope = body, scope
+        early, self._early = self._early, []
+        for message in early:
+            await self.put(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the socket: `send` by Hypercorn's protocol code, `write` past it.
+
+    On HTTP/1.1 a part of a body without a known length is a chunk, whatever came before it
+    (RFC 9112, section 7.1): writing it needs no state, and costs half of what `send` does.
+    """
+
+    send: Send
+    write: Callable[[bytes], Awaitable[None]]
+
+
+class Tasks(TaskGroup):
+    """Hypercorn's task group of a connection, with an exchange that costs one task."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        super().__init__()
+        self._write = write
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,  # noqa: ARG002 - Hypercorn's signature
+        scope: Any,
+        send: Any,
+    ) -> Callable[[Any], Awaitable[None]]:
+        mail = Mail()
+        scope["extensions"][MAIL] = mail
+        if scope["http_version"] == "1.1":
+            scope["extensions"][LINE] = Line(send, self._write)
+        assert self._nursery is not None
+        self._nursery.start_soon(_run, app, scope, send)
+        return mail.put
+
+    def end(self) -> None:
+        """Cancel whatever still runs on the connection."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+
+async def _run(app: Any, scope: Any, send: Send) -> None:
+    """Run the app; what it lets through is a bug, and the answer an empty 500."""
+    try:
+        await app(scope, _no_receive, send, None, None)
+    except Exception:
+        log.exception("exchange.failed")
+    finally:
+        await send(None)
+
+
+async def _no_receive() -> Message:
+    raise AssertionError("The Mail in the scope takes the place of receive.")
+
 
 class Exchange(ASGIHTTPConnection):
-    """Feeds the body to the request, sends the answer, and stops when the client leaves."""
+    """Answers one request through Quart."""
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, receive: Any, send: Any) -> None:  # noqa: ARG002 - see Mail
+        scope: Any = self.scope
+        mail: Mail = scope["extensions"].pop(MAIL)
+        line: Line | None = scope["extensions"].pop(LINE, None)
+        if line is not None and line.send != send:
+            line = None  # somebody between us and Hypercorn wants to see what is sent
+        with trio.CancelScope() as client_is_here:
+            response = await self._answer(mail, client_is_here, send)
+            if scope["method"] == "HEAD":
+                response.response, line = DataBody(b""), None  # a stream would never end
+            await _send_answer(response, send, line)
+
+    async def _answer(self, mail: Mail, client_is_here: trio.CancelScope, send: Any) -> Any:
+        """Return the response; a late body is waited for, as answering before it costs the line."""
         request = self._create_request_from_scope(send)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._listen, request, receive, nursery.cancel_scope)
-            await self._answer(request, send)
-            nursery.cancel_scope.cancel()
+        await mail.deliver(request.body, client_is_here)
+        response = await self.app.handle_request(request)
+        complete = request.body._complete  # noqa: SLF001 - Quart offers no other way
+        if not complete.is_set():
+            with trio.move_on_after(limits.LATE_BODY_S):
+                await complete.wait()
+        return response
 
-    async def _listen(
-        self, request: Request, receive: ASGIReceiveCallable, scope: trio.CancelScope
-    ) -> None:
-        await self.handle_messages(request, receive)
-        scope.cancel()  # the client has left
 
-    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
-        response: Any = await self.app.handle_request(request)
-        if not request.body._complete.is_set():  # noqa: SLF001 - Quart offers no other way
-            await self._late_body(request)
-        await self._send_response(send, response)
+class NoWebsocket(ASGIWebsocketConnection):
+    """Refuses a WebSocket: nothing here speaks it yet."""
 
-    async def _late_body(self, request: Request) -> None:
-        """Wait a moment for the rest of the body: answering before it costs the connection."""
-        with trio.move_on_after(limits.LATE_BODY_S):
-            await request.body._complete.wait()  # noqa: SLF001
+    async def __call__(self, receive: Any, send: Any) -> None:  # noqa: ARG002
+        await send({"type": "websocket.close"})
+
+
+async def _send_answer(response: Any, send: Send, line: Line | None) -> None:
+    start = {
+        "type": "http.response.start",
+        "status": response.status_code,
+        "headers": encode_headers(response.headers),
+    }
+    await send(start)
+    start["headers"] = []  # Hypercorn keeps the message for its access log
+    if response.content_length is not None or response.status_code != HTTPStatus.OK:
+        line = None
+    async with response.response as body:
+        del response
+        parts = aiter(body)
+        if line is not None:
+            while await _write_chunk(parts, line.write):
+                pass
+        else:
+            while await _send_part(parts, send):
+                pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _write_chunk(parts: Any, write: Callable[[bytes], Awaitable[None]]) -> bool:
+    """Write the next part as a chunk and forget it; False at the end."""
+    try:
+        part = await anext(parts)
+    except StopAsyncIteration:
+        return False
+    if part:  # an empty chunk would be the end
+        await write(b"%x\r\n%b\r\n" % (len(part), part))
+    return True
+
+
+async def _send_part(parts: Any, send: Send) -> bool:
+    """Send the next part and forget it; False at the end."""
+    try:
+        part = await anext(parts)
+    except StopAsyncIteration:
+        return False
+    await send({"type": "http.response.body", "body": part, "more_body": True})
+    return True

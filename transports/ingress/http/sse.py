@@ -155,7 +155,7 @@ class Reader(ResponseBody, AsyncIterator[bytes]):
 
     async def _wait(self) -> bool:
         """Wait for something to send; False where a heartbeat is due."""
-        with trio.move_on_after(limits.HEARTBEAT_S) as scope:
+        with trio.CancelScope(deadline=trio.current_time() + limits.HEARTBEAT_S) as scope:
             self._waiting = scope
             if not self._follows:
                 await trio.sleep_forever()

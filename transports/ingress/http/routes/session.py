@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from quart import Blueprint, Response, g
 
 from runtime import limits
+from runtime.problems import AuditUnavailable, Unauthenticated
 from transports.ingress.http.caller import COOKIE
 from transports.ingress.http.context import services
 from transports.ingress.http.operation import Call, Nothing, empty, operation
@@ -31,7 +32,13 @@ class Who:
 
 
 @routes.get("/signin")
-@operation("Spend a sign-in code.", query=SignInQuery, auth="none", status=303)
+@operation(
+    "Spend a sign-in code.",
+    query=SignInQuery,
+    auth="none",
+    status=303,
+    problems=(Unauthenticated, AuditUnavailable),
+)
 async def sign_in(call: Call[Nothing, SignInQuery]) -> Response:
     value = await services().authenticator.sign_in(call.query.code)
     response = empty(303)
@@ -47,7 +54,7 @@ async def read_session(call: Call[Nothing, Nothing]) -> Who:
 
 
 @routes.delete("/api/session")
-@operation("End the session of this browser.", status=204)
+@operation("End the session of this browser.", status=204, problems=(AuditUnavailable,))
 async def end_session(call: Call[Nothing, Nothing]) -> Response:
     await services().authenticator.sign_out(call.credentials)
     response = empty(204)
