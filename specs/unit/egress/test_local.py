@@ -14,7 +14,6 @@ from subprocess import PIPE
 import pytest
 import trio
 
-from runtime import limits
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress.providers import local_process
 from transports.egress.providers.base import (
@@ -220,6 +219,22 @@ async def test_a_leftover_is_reaped_if_it_is_our_child_of_this_folder(
     with trio.fail_after(5):
         assert await process.wait() == (-signal.SIGKILL if is_ours else -signal.SIGTERM)
     assert (tmp_path / "local-model.pid").exists() is False
+
+
+async def test_a_service_that_starts_reaps_what_the_last_one_left(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "input()", str(local_process.PROGRAM), str(tmp_path)]
+    left = await trio.lowlevel.open_process(words, stdin=PIPE)
+    (tmp_path / "local-model.pid").write_text(str(left.pid))
+    async with local(tmp_path) as provider:
+        with trio.fail_after(5):
+            assert await left.wait() == -signal.SIGKILL
+        assert provider.pid is None
+
+
+async def test_the_window_is_the_childs_less_what_the_template_adds(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        [model] = Local(nursery, tmp_path, context=512).models
+    assert (model.context, model.output_limit) == (480, 512)
 
 
 @pytest.mark.parametrize("text", ["", "no number", "4194399"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,6 @@ class Local:
     """The provider `local`. Make it only where `missing()` is None."""
 
     endpoint = "local"
-    models: tuple[Model, ...] = (MODEL,)
     concurrency = 1
     merges = True
 
@@ -76,39 +76,37 @@ class Local:
         nursery: trio.Nursery,
         run_folder: Path,
         *,
+        context: int = limits.LOCAL_CONTEXT_TOKENS,
+        threads: int = limits.LOCAL_THREADS,
         program: tuple[str, ...] | None = None,
         chance: random.Random | None = None,
     ) -> None:
-        """Start nothing yet.
+        """Start no child yet, but see to one that an earlier service of this folder left behind.
 
         Args:
             nursery: lives as long as the service.
             run_folder: exists; holds the pid file.
+            context: tokens of the window, as the child counts them.
             program: the child's command line; None is the real one.
             chance: spreads the pauses after deaths.
         """
         self._nursery, self._run_folder = nursery, run_folder
-        weights = model_file() or Path("not-installed.gguf")
-        self._program = program or command(
-            weights,
-            run_folder,
-            context=limits.LOCAL_CONTEXT_TOKENS,
-            threads=limits.LOCAL_THREADS,
+        self.models: tuple[Model, ...] = (
+            replace(MODEL, context=context - TEMPLATE_TOKENS, output_limit=context),
         )
+        weights = model_file() or Path("not-installed.gguf")
+        self._program = program or command(weights, run_folder, context=context, threads=threads)
         self._chance = chance or random.Random()  # noqa: S311 -- it spreads pauses
         self._child: Child | None = None
         self._turn = trio.Semaphore(1)  # a Lock could not be left by the task that closes
         self._deaths = 0  # in a row
         self._pause_until = 0.0  # trio time
+        nursery.start_soon(self._reap, name="local model: leftovers")
 
     @property
     def pid(self) -> int | None:
         """The child's process id; None while there is no child."""
         return self._child.pid if self._child else None
-
-    async def reap(self) -> bool:
-        """Kill what an earlier service of this folder left behind; call it at the start."""
-        return await reap(self._run_folder)
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Yield the model's answer.
@@ -147,12 +145,17 @@ class Local:
         if child:
             await child.close()
 
+    async def _reap(self) -> None:
+        async with self._turn:  # the pid file of our own child is not to be taken for another's
+            if self._child is None:
+                await reap(self._run_folder)
+
     async def _living(self) -> Child:
         if self._child and not self._child.is_alive():
             await self._bury(self._child, UpstreamLost("The local model's process ended, idle."))
         if self._child is None:
             await trio.sleep_until(self._pause_until)
-            await self.reap()
+            await reap(self._run_folder)
             try:
                 self._child = await Child.start(self._program, self._run_folder, self._nursery)
             except UpstreamLost as lost:
