@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
@@ -283,6 +283,11 @@ def _agree(settings: Settings) -> None:
     server = settings.server
     if bool(server.tls_cert) != bool(server.tls_key):
         raise BadSettings("server.tls_cert and server.tls_key come together or not at all")
+    for network in server.trusted_proxies:
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise BadSettings(f"server.trusted_proxies: {error}") from error
     if server.behind_proxy and not server.trusted_proxies:
         raise BadSettings("server.behind_proxy needs server.trusted_proxies")
     if not (_loopback(server.host) or server.tls_cert or server.behind_proxy):
