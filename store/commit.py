@@ -20,13 +20,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from zlib import crc32
 
 from runtime import limits
 from runtime.problems import AuditUnavailable, Problem, SequenceConflict
 from store import audit
 from store.database import Database
 from store.failures import grade, is_fsync, problem_for
-from store.streams import StreamIds, checksum, end_stream
+from store.streams import StreamIds, checksum_seed, end_stream
 from store.writer import Append, Write
 
 EventRow: TypeAlias = tuple[int, int, str, bytes, int]
@@ -175,7 +176,8 @@ class Committer:
                 if record.sequence != expected:
                     raise SequenceConflict(f"{each.stream}: {record.sequence} is not {expected}.")
                 kind, body = record.kind, record.body
-                rows.append((stream, expected, kind, body, checksum(stream, kind, body)))
+                checksum = crc32(body, checksum_seed(stream, kind))
+                rows.append((stream, expected, kind, body, checksum))
         return rows
 
     def _id_of(self, append: Append) -> int:

@@ -6,7 +6,8 @@ have been applied. A merged step is never edited: a spec pins its digest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -36,9 +37,23 @@ def migrations(known: dict[str, str]) -> Migrations:
 
 def _step(sql: str) -> Callable[[sqlite_utils.Database], None]:
     def apply(db: sqlite_utils.Database) -> None:
-        db.executescript(sql)
+        for statement in _statements(sql):
+            db.execute(statement)
 
     return apply
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """Split a script at the lines that end a statement; a trigger is one statement."""
+    lines: list[str] = []
+    for line in sql.splitlines():
+        lines.append(line)
+        statement = "\n".join(lines).strip()
+        if statement and sqlite3.complete_statement(statement):
+            yield statement
+            lines.clear()
+    if rest := "\n".join(lines).strip():
+        yield rest  # SQLite says what is wrong with it
 
 
 def pending(db: Database, known: dict[str, str]) -> list[str]:

@@ -45,9 +45,9 @@ def end_stream(db: Database, id: int) -> None:
     db.execute("UPDATE stream SET ended = 1 WHERE id = ?", (id,))
 
 
-def checksum(stream: int, kind: str, body: bytes) -> int:
-    """Return what an event's row must carry: CRC-32 over stream id, kind and body."""
-    return zlib.crc32(body, zlib.crc32(kind.encode(), stream))
+def checksum_seed(stream: int, kind: str) -> int:
+    """Return where the CRC-32 of an event's body begins, so that it covers stream and kind too."""
+    return zlib.crc32(kind.encode(), stream)
 
 
 class StreamIds:

@@ -82,7 +82,7 @@ def test_a_newer_store_is_refused_and_left_as_it_was(tmp_path: Path, *, migrates
 def test_an_older_store_is_backed_up_and_migrated(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         fill(store, "jobs/1", 5)
-    later = steps() | {"0002_later": "CREATE TABLE later (x); INSERT INTO later VALUES (1);"}
+    later = steps() | {"0002_later": "CREATE TABLE later (x);\nINSERT INTO later VALUES (1);"}
 
     database = open_database(tmp_path / FILE, role="migrator")
     migrate(database, later)
@@ -99,7 +99,7 @@ def test_an_older_store_is_backed_up_and_migrated(tmp_path: Path) -> None:
 
 def test_a_step_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     opened(tmp_path).close()
-    broken = steps() | {"0002_broken": "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);"}
+    broken = steps() | {"0002_broken": "CREATE TABLE half (x);\nINSERT INTO nowhere VALUES (1);"}
     database = open_database(tmp_path / FILE, role="migrator")
 
     with pytest.raises(Exception, match="nowhere"):
