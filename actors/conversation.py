@@ -352,7 +352,7 @@ class Conversation(TrioActor):
                     order.caller,
                     action="job.abort",
                     object_id=job_id,
-                    at_ms=ended.at_ms,
+                    at_ms=close.at_ms,
                     request_id=order.request_id,
                     access=lambda db: jobs.get(db, order.caller, job_id) is not None,
                     rows=ended.write,
@@ -369,7 +369,7 @@ class Conversation(TrioActor):
         if row is None:
             raise NotFound("No such job.")
         message_id = self.spine.ids.new("msg_")
-        return Death.of(row, close, message_id, self.spine.clock.now_ms())
+        return Death.of(row, close, message_id)
 
     def _append(self, events: Sequence[Data]) -> Append:
         made = records(self.head, events, self.spine.clock.now_ms())

@@ -27,6 +27,7 @@ class Ending:
     append: Append
     result: bytes  # JSON of items, usage and error, as GET shows them for ever after
     text: str  # what the answer says; "" where it says nothing
+    at_ms: int  # when it ended: the time of its events
 
 
 def stream_of(job_id: str) -> str:
@@ -44,7 +45,13 @@ def make(job_id: str, state: JobState, verdict: JobEnded, at_ms: int) -> Ending:
     append = Append(stream=stream_of(job_id), after=head, records=kept, ends=True)
     for sequence, (kind, data) in enumerate(said, head + 1):
         job_state.fold(state, sequence, kind, data)
-    return Ending(verdict=verdict, append=append, result=result_of(state), text=state.text())
+    return Ending(
+        verdict=verdict,
+        append=append,
+        result=result_of(state),
+        text=state.text(),
+        at_ms=at_ms,
+    )
 
 
 def result_of(state: JobState) -> bytes:

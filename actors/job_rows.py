@@ -94,10 +94,9 @@ class Death:
     close: Ending
     answer: MessageRow | None  # None where the job never ran
     events: Sequence[Data]  # of the conversation
-    at_ms: int
 
     @classmethod
-    def of(cls, row: JobRow, close: Ending, message_id: str, at_ms: int) -> Death:
+    def of(cls, row: JobRow, close: Ending, message_id: str) -> Death:
         """Return what is written when the job of `row` ends."""
         verdict = close.verdict
         events: list[Data] = []
@@ -110,7 +109,7 @@ class Death:
                 job_id=row.id,
                 role="assistant",
                 parts=orjson.dumps(parts),
-                created_at_ms=at_ms,
+                created_at_ms=close.at_ms,
                 status=verdict.status,
                 position=2 * row.ordinal + 1,
             )
@@ -118,7 +117,7 @@ class Death:
         if verdict.superseded_by and verdict.status == "superseded":
             events.append(JobSuperseded(job_id=row.id, superseded_by=verdict.superseded_by))
         events.append(ConversationJobEnded(job_id=row.id, status=verdict.status))
-        return cls(row=row, close=close, answer=answer, events=events, at_ms=at_ms)
+        return cls(row=row, close=close, answer=answer, events=events)
 
     @property
     def appends(self) -> tuple[Append, ...]:
@@ -134,7 +133,7 @@ class Death:
             status=verdict.status,
             reason=verdict.reason,
             superseded_by=verdict.superseded_by,
-            ended_at_ms=self.at_ms,
+            ended_at_ms=self.close.at_ms,
             result=self.close.result,
         )
         if self.answer:

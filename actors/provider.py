@@ -9,7 +9,7 @@ After several failures in a row the circuit opens: calls are refused at once for
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TypeAlias
@@ -23,8 +23,8 @@ from runtime import limits
 from runtime.actor import TrioActor, TrioRef
 from runtime.caller import Caller
 from runtime.events import Error
-from runtime.problems import UpstreamLost, UpstreamSaid
-from transports.egress.providers.base import End, Part, Provider, Request
+from runtime.problems import MailboxFull, UpstreamLost, UpstreamSaid
+from transports.egress.providers.base import End, Provider, Request
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,8 @@ class Call:
 
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     closed: trio.Event = field(default_factory=trio.Event)
-    was_cancelled: bool = False
+    silent_since: float = inf  # trio time of its latest part; inf while the job is the slow one
+    was_silent: bool = False  # it was ended for that
 
 
 class FairQueue:
@@ -157,6 +158,7 @@ class ProviderActor(TrioActor):
     async def started(self) -> None:
         """Begin with no call; those that waited when the last life ended still wait."""
         self.calls = {}
+        self.life.start_soon(self._watch)
         self._admit()
 
     def idle(self) -> bool:
@@ -183,7 +185,6 @@ class ProviderActor(TrioActor):
 
     def _cancel(self, call_id: str) -> trio.Event:
         if call := self.calls.get(call_id):
-            call.was_cancelled = True
             call.scope.cancel()
             return call.closed
         self.queue.remove(call_id)
@@ -195,12 +196,17 @@ class ProviderActor(TrioActor):
         end: End | None = None
         try:
             with call.scope:
-                end = REFUSED if self.circuit.is_open() else await self._stream(order)
+                end = REFUSED if self.circuit.is_open() else await self._stream(order, call)
+            call.closed.set()
+            if call.was_silent:
+                end = IDLE
+            if end:
                 await order.job.offer((order.call, end))
         except ActorDeadError:
             log.info("call_without_job", job_id=order.request.job_id)
-        except trio.Cancelled:
-            order.job.tell(CallLost(call=order.call))  # this life ends, not the call alone
+        except trio.Cancelled:  # this life ends, not the call alone
+            with suppress(ActorDeadError, MailboxFull):
+                order.job.tell(CallLost(call=order.call))
             raise
         finally:
             call.closed.set()
@@ -208,21 +214,21 @@ class ProviderActor(TrioActor):
         failed = end is not None and end.end_state in {"transport_error", "provider_error"}
         self.actor_ref.tell(CallEnded(failed=failed and end is not REFUSED))
 
-    async def _stream(self, order: Generate) -> End:
+    async def _stream(self, order: Generate, call: Call) -> End:
         """Pass the parts on as the job has room for them; return how it ended."""
-        began = trio.current_time()
+        began = call.silent_since = trio.current_time()
         first = True
         try:
-            with trio.CancelScope(deadline=began + limits.PROVIDER_IDLE_S) as idle:
-                async with aclosing(self.provider.answer(order.request)) as parts:
-                    async for part in parts:
-                        if first:
-                            self.spine.metrics.first_part(trio.current_time() - began)
-                            first = False
-                        if isinstance(part, End):
-                            return part
-                        await self._pass_on(order, part, idle)
-            return IDLE if idle.cancelled_caught else TRUNCATED  # noqa: TRY300
+            async with aclosing(self.provider.answer(order.request)) as parts:
+                async for part in parts:
+                    if first:
+                        self.spine.metrics.first_part(trio.current_time() - began)
+                        first = False
+                    if isinstance(part, End):
+                        return part
+                    call.silent_since = inf  # while the job is the one that is slow
+                    await order.job.offer((order.call, part))
+                    call.silent_since = trio.current_time()
         except UpstreamSaid as said:
             return End(end_state="provider_error", reason="provider-error", error=_error(said))
         except UpstreamLost as lost:
@@ -232,12 +238,17 @@ class ProviderActor(TrioActor):
         except Exception:
             log.exception("provider_failed", endpoint=self.provider.endpoint)
             return BROKEN
+        return TRUNCATED
 
-    async def _pass_on(self, order: Generate, part: Part, idle: trio.CancelScope) -> None:
-        """Offer one part; while the job is the one that is slow, the provider is not idle."""
-        idle.deadline = inf
-        await order.job.offer((order.call, part))
-        idle.deadline = trio.current_time() + limits.PROVIDER_IDLE_S
+    async def _watch(self) -> None:
+        """End the calls that have fallen silent. One task for all: a deadline a part costs more."""
+        while True:
+            await trio.sleep(limits.PROVIDER_IDLE_S / limits.IDLE_LOOKS)
+            since = trio.current_time() - limits.PROVIDER_IDLE_S
+            for call in self.calls.values():
+                if call.silent_since < since:
+                    call.was_silent = True
+                    call.scope.cancel()
 
 
 def _error(said: UpstreamSaid) -> Error:

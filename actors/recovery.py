@@ -26,7 +26,7 @@ async def close_interrupted(spine: Spine) -> int:
         now_ms = spine.clock.now_ms()
         verdict = verdict_for("process-died")
         close = await ending.from_log(spine.log, row.id, verdict, now_ms)
-        death = Death.of(row, close, spine.ids.new("msg_"), now_ms)
+        death = Death.of(row, close, spine.ids.new("msg_"))
         stream = f"conversations/{row.conversation_id}"
         head = spine.log.head(stream)
         after = head.sequence if head else 0

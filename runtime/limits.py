@@ -57,6 +57,7 @@ OUTPUT_BYTES_MAX = 64 * 1024 * 1024  # what one job may say; past it the job end
 JOB_ITEMS_MAX = 10_000  # items of one job
 PROVIDER_CLOSE_S = 0.2  # a provider that has not closed its connection by then is abandoned
 PROVIDER_IDLE_S = 120.0  # no part for so long ends the job as transport_error
+IDLE_LOOKS = 24  # how often within PROVIDER_IDLE_S a silent call is looked for
 CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
