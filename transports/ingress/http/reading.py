@@ -90,8 +90,10 @@ async def read_page(
     """Return the events after the cursor as JSON; wait for the first at most `query.wait` s."""
     subscription = Subscription(log, hub, stream, after=after, terminal=terminal_of(stream))
     with trio.move_on_after(query.wait):
-        while not readers.draining and not (head_of(log, stream).sequence > after):
-            if head_of(log, stream).ended:
+        # asked by `read`: `head` may know of a commit that has not been announced yet
+        while not readers.draining and not log.read(stream, after=after, limit=1):
+            head = head_of(log, stream)
+            if head.ended and head.sequence <= after:
                 break
             await subscription.wait()
     bodies: list[bytes] = []
