@@ -1,0 +1,57 @@
+"""The upstream plays its scripts and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from harness.upstream.script import Script, chunk, read_script
+
+
+@pytest.mark.parametrize(
+    ("script", "writes"),
+    [
+        (Script(chunks=(), cut_events=0), []),
+        (Script(chunks=()), [b"data: [DONE]\n\n"]),
+        (Script(chunks=(), line_end="\r\n"), [b"data: [DONE]\r\n\r\n"]),
+        (Script(raw="abcdef", split_bytes=4), [b"abcd", b"ef"]),
+        (Script(raw="abcdef", cut_bytes=3), [b"abc"]),
+        (Script(status=500, error={"a": 1}), [b'{"a":1}']),
+    ],
+)
+def test_a_script_says_what_is_written(script: Script, writes: list[bytes]) -> None:
+    assert script.writes() == writes
+
+
+def test_a_script_is_read_from_json() -> None:
+    read = read_script({"chunks": [chunk({"content": "a"})], "then": "reset", "cut_events": 1})
+    assert read == Script(chunks=(chunk({"content": "a"}),), then="reset", cut_events=1)
+
+
+def test_the_program_announces_itself_plays_a_script_and_ends_with_its_input() -> None:
+    command = [sys.executable, "-m", "harness.upstream", "--port", "0", "--announce", "json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            ready = json.loads(process.stdout.readline())
+            assert (ready["ready"], ready["pid"]) == (True, process.pid)
+            with httpx.Client(base_url=ready["url"], timeout=10, trust_env=False) as client:
+                assert client.put("/scripts/m", json={"text": "hi", "done": False}).json() == {
+                    "set": True
+                }
+                body = {"model": "m", "messages": [], "stream": True}
+                said = client.post("/v1/chat/completions", json=body).text
+                assert said.count("data: ") == 3
+                assert client.post("/v1/chat/completions", json={"model": "no"}).status_code == 404
+                records = client.get("/records").json()
+                assert [each["model"] for each in records] == ["m", "no"]
+                assert records[0]["client_left_at"] is None
+            process.stdin.close()
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
