@@ -14,7 +14,9 @@ from typing import Any
 import trio
 
 from actors.views import to_bytes
+from runtime import limits
 from runtime.caller import Caller
+from runtime.clock import Clock
 from runtime.problems import IdempotencyConflict
 from store import idempotency
 from store.database import Database
@@ -55,8 +57,8 @@ class Answer:
 class Claims:
     """Holds the keys that are in use right now; the store knows those of the last day."""
 
-    def __init__(self, reader: Database) -> None:
-        self._reader = reader
+    def __init__(self, reader: Database, clock: Clock) -> None:
+        self._reader, self._clock = reader, clock
         self._held: dict[tuple[str, ...], trio.Lock] = {}
 
     async def once(
@@ -80,7 +82,8 @@ class Claims:
 
     def _kept(self, scope: tuple[str, ...], claim: Claim) -> Answer | None:
         row = idempotency.find(self._reader, *scope)
-        if row is None:
+        oldest_ms = self._clock.now_ms() - limits.IDEMPOTENCY_MS
+        if row is None or row.created_at_ms < oldest_ms:  # the next change deletes what is too old
             return None
         if row.body_sha256 != claim.body_sha256:
             raise IdempotencyConflict("This key came with another body before.")

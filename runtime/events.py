@@ -226,7 +226,7 @@ class JobQueued(Data):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCurrent(Data):
-    """This job is the conversation's current one from now on."""
+    """The conversation's current job is this one from now on."""
 
     kind: ClassVar[str] = "job.current"
     job_id: str
@@ -271,6 +271,8 @@ CONVERSATION_EVENTS: tuple[type[Data], ...] = (
 )
 
 
+# U+0085, U+2028 and U+2029 end a line for Python's `splitlines` and what is built on it, not in SSE
+OTHER_LINE_ENDS = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x85\u2028\u2029")
 Fact: TypeAlias = tuple[str, Mapping[str, Any]]  # an event's kind and its data as JSON
 
 
@@ -285,11 +287,20 @@ def encode(after: int, events: Iterable[Fact], at_ms: int) -> tuple[Record, ...]
     Args:
         at_ms: when they happened, Unix milliseconds.
     """
-    at, dumps = rfc3339(at_ms), orjson.dumps
+    at = rfc3339(at_ms)
     return tuple(
-        Record(n, kind, dumps({"sequence": n, "kind": kind, "at": at, "data": data}))
+        Record(n, kind, _one_line({"sequence": n, "kind": kind, "at": at, "data": data}))
         for n, (kind, data) in enumerate(events, after + 1)
     )
+
+
+def _one_line(event: Mapping[str, Any]) -> bytes:
+    """Return JSON that is one line to every reader: some break lines at more than CR and LF."""
+    body = orjson.dumps(event)
+    if b"\xe2\x80" in body or b"\xc2\x85" in body:
+        for character, escaped in OTHER_LINE_ENDS:
+            body = body.replace(character, escaped)
+    return body
 
 
 def records(after: int, events: Iterable[Data], at_ms: int) -> tuple[Record, ...]:

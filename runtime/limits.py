@@ -6,7 +6,7 @@ Names end in their unit (`_BYTES`, `_S`, `_MS`) or in `_MAX` where they count th
 from __future__ import annotations
 
 # --- runtime: mailboxes ---
-MAILBOX_MAX = 1024  # messages; a conversation that far behind helps nobody, and 1,000 at once must fit
+MAILBOX_MAX = 1024  # messages; 1,000 at once must fit, and to be further behind helps nobody
 PARTS_MAX = 256  # parts waiting for a job; past it the provider waits (backpressure to its socket)
 PARTS_BURST = 256  # parts a job takes at once: one append, one commit
 MESSAGES_BURST = 64  # messages handled between two checkpoints, so that no actor holds the loop
@@ -27,7 +27,7 @@ LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second 
 # --- runtime: log ---
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
-TAIL_STREAM_BYTES = 512 * 1024  # shared tail of one live stream: a reader this far behind reads the log
+TAIL_STREAM_BYTES = 512 * 1024  # shared tail of a live stream; who is further behind reads the log
 TAIL_TOTAL_BYTES = 32 * 1024 * 1024  # all tails together
 
 # --- runtime: the interpreter ---
@@ -62,7 +62,7 @@ CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
 PROMPT_BYTES_MAX = 4 * 1024 * 1024  # messages read for one prompt, where the window is not known
-CREDENTIALS_NOTED_MAX = 10_000  # credentials whose last use is remembered, to write it once a minute
+CREDENTIALS_NOTED_MAX = 10_000  # credentials whose use is remembered, to write it once a minute
 INTERRUPT_S = 3.0  # at a stop: the ends of the jobs that ran on have so long to be committed
 STOP_POLL_S = 0.02  # at a stop: how often we look whether jobs still run
 CONVERSATION_IDLE_S = 60.0  # an idle conversation actor leaves after this and comes back on demand
@@ -91,7 +91,7 @@ ERROR_CHARS = 2000  # of a provider's own words in an event
 LOCAL_CONTEXT_TOKENS = 2048  # window of local/smollm2: a page of talk, in 210 MB
 LOCAL_THREADS = 1  # two threads of the native code that spin are slower than one
 CHILD_START_S = 30.0  # a child reads its 98 MB from a cold disk by then
-CHILD_CANCEL_S = 0.1  # a child that still talks by then is killed; three tokens, below PROVIDER_CLOSE_S
+CHILD_CANCEL_S = 0.1  # a child that still talks by then is killed; below PROVIDER_CLOSE_S
 CHILD_PAUSE_S = (0.1, 10.0)  # first and longest pause before a child that died starts again
 CHILD_LINE_BYTES = 1024 * 1024  # a line of a child holds a token, not a book
 LOG_LINE_CHARS = 500  # of a line of somebody else that goes into our log

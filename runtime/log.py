@@ -74,7 +74,9 @@ class EventLog(Protocol):
         """Return where `stream` stands; None where there is no such stream."""
         ...
 
-    def read(self, stream: str, *, after: int, limit: int = limits.READ_EVENTS_MAX) -> list[Segment]:
+    def read(
+        self, stream: str, *, after: int, limit: int = limits.READ_EVENTS_MAX
+    ) -> list[Segment]:
         """Return what follows `after`: at most `limit` events and about one page of bytes.
 
         At least one event is returned where there is one; none is returned twice or left out.

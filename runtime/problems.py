@@ -225,7 +225,7 @@ class Upstream(Problem):
 
 
 class UpstreamSaid(Upstream):
-    """The provider answered with an error of its own; `code` and `provider_request_id` are its words."""
+    """The provider answered with an error; `code` and `provider_request_id` are its words."""
 
 
 class UpstreamLost(Upstream):

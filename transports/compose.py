@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -109,18 +109,22 @@ async def open_core(
     async with trio.open_nursery() as nursery:
         tree = Tree(spine, nursery)
         await tree.resume_queues()
-        yield Core(spine=spine, tree=tree, desk=Desk(spine), claims=Claims(reader))
+        yield Core(spine=spine, tree=tree, desk=Desk(spine), claims=Claims(reader, clock))
         await tree.stop()
 
 
-def catalog_for(settings: Settings, nursery: trio.Nursery, run_folder: Path) -> Catalog:
-    """Return the models that the settings and this machine offer."""
-    providers: list[Provider] = [Echo()]
+def catalog_for(
+    settings: Settings, nursery: trio.Nursery, run_folder: Path, more: Sequence[Provider] = ()
+) -> Catalog:
+    """Return the models that the settings and this machine offer, and those of `more`."""
+    providers: list[Provider] = [Echo(), *more]
     absent: dict[str, str] = {}
     if reason := local.missing():
         absent[local.MODEL.id] = reason
     else:
-        providers.append(local.Local(nursery, run_folder))
+        how = settings.local
+        embedded = local.Local(nursery, run_folder, context=how.context, threads=how.threads)
+        providers.append(embedded)
     if settings.providers.synthetic:
         providers.append(Synthetic())
     if settings.endpoints:
@@ -180,12 +184,14 @@ async def serve(
     on_ready: Callable[[Ready], None],
     stop: trio.Event,
     authenticator: Authenticator | None = None,
+    providers: Sequence[Provider] = (),
 ) -> int:
     """Own the data folder and serve it until `stop` is set; return the exit code.
 
     Args:
         on_ready: called once, when connections are accepted.
         authenticator: who callers are taken for; None is the real one. Only the harness gives one.
+        providers: offered beside those of the settings. Only the harness gives any.
 
     Raises:
         Problem: the folder is in use, or it or its schema cannot be used.
@@ -197,7 +203,7 @@ async def serve(
     with folder.own(data) as owned:
         store = opening.open_store(data, ids=ids, migrates=True)
         make_owner(store, data, clock, ids)
-        service = _Service(settings, data, owned, store, clock, ids)
+        service = _Service(settings, data, owned, store, clock, ids, providers)
         try:
             await service.run(on_ready, stop, authenticator)
         finally:
@@ -216,9 +222,10 @@ class _Service:
         store: Store,
         clock: Clock,
         ids: Ids,
+        providers: Sequence[Provider],
     ) -> None:
         self.settings, self.data, self.owned, self.store = settings, data, owned, store
-        self.clock, self.ids = clock, ids
+        self.clock, self.ids, self.providers = clock, ids, providers
         self.hub, self.metrics = Hub(), Metrics()
         self.log = SqliteEventLog(store.reader)
         self.store_failed = False
@@ -243,7 +250,8 @@ class _Service:
         )
         try:
             async with trio.open_nursery() as nursery:
-                catalog = catalog_for(self.settings, nursery, folder.run_folder(self.data))
+                run_folder = folder.run_folder(self.data)
+                catalog = catalog_for(self.settings, nursery, run_folder, self.providers)
                 async with open_core(
                     clock=self.clock,
                     ids=self.ids,

@@ -176,7 +176,7 @@ def _services(
         reader=store.reader,
         writer=writer,
         desk=Desk(spine),
-        claims=Claims(store.reader),
+        claims=Claims(store.reader, clock),
         tree=tree,
         catalog=catalog,
         metrics=metrics,

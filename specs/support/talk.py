@@ -44,13 +44,10 @@ async def job(client: httpx.AsyncClient, job_id: str) -> dict[str, Any]:
 
 async def follow(client: httpx.AsyncClient, job_id: str, after: int = 0) -> list[dict[str, Any]]:
     """Read a job's stream to its end; return the events."""
-    events = []
     url = f"/api/jobs/{job_id}/events"
     async with client.stream("GET", url, params={"after": after}, headers=SSE) as response:
-        async for line in response.aiter_lines():
-            if line.startswith("data: "):
-                events.append(json.loads(line.removeprefix("data: ")))
-    return events
+        lines = [line async for line in response.aiter_lines()]
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 async def until(client: httpx.AsyncClient, stream: str, kind: str) -> list[dict[str, Any]]:

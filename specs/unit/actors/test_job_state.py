@@ -82,7 +82,9 @@ def texts(log: Sequence[Event]) -> dict[str, str]:
 
 @requirement("grammar.one-end", "grammar.sequence")
 @given(BURSTS, st.booleans())
-def test_a_log_counts_from_one_and_ends_exactly_once(bursts: list[list[Part]], merges: bool) -> None:
+def test_a_log_counts_from_one_and_ends_exactly_once(
+    bursts: list[list[Part]], merges: bool
+) -> None:
     log = play(bursts, merges=merges, verdict=verdict_for("aborted"))
 
     assert [event["sequence"] for event in log] == list(range(1, len(log) + 1))
