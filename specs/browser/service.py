@@ -16,6 +16,7 @@ import httpx
 
 RUNCHAT = Path(sys.executable).with_name("runchat")
 WAIT_S = 30.0
+ENDLESS = 100_000  # deltas: longer than any spec
 
 
 class Service:
@@ -29,14 +30,16 @@ class Service:
 
     def start(self) -> None:
         """Start it, on the port it had before if it had one, and wait until it is ready."""
-        self.process = subprocess.Popen(
-            [RUNCHAT, "serve", "--port", str(self.port), "--announce", "json", "--data", self.data],
-            stdout=subprocess.PIPE,
-            stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=environment(),
-        )
+        command = [str(RUNCHAT), "serve", "--port", str(self.port), "--announce", "json"]
+        with self.data.with_suffix(".log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "--data", str(self.data)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                env=environment(),
+            )
         assert self.process.stdout is not None, "stdout is a pipe"
         self.url = json.loads(self.process.stdout.readline())["url"]
         self.port = httpx.URL(self.url).port or 0
@@ -69,11 +72,20 @@ class Service:
         """Start a job as another client would, and return its id."""
         return str(self.call("POST", f"/api/conversations/{conversation}/jobs", body)["id"])
 
-    def slow(self, conversation: str, count: int = 150, interval_ms: int = 20, **rest: Any) -> str:
+    def slow(
+        self,
+        conversation: str,
+        count: int = ENDLESS,
+        *,
+        interval_ms: int = 10,
+        on_active: str = "refuse",
+        **rest: Any,
+    ) -> str:
         """Start an answer that lasts, from the synthetic model."""
-        options = {"count": count, "interval_ms": interval_ms, "size": 16, **rest}
+        options = {"count": count, "interval_ms": interval_ms, **rest}
+        model = "synthetic/tokens"
         return self.ask(
-            conversation, input="Count slowly.", model="synthetic/tokens", options=options
+            conversation, input="Count.", model=model, options=options, on_active=on_active
         )
 
     def job(self, job: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_axe_finds_nothing(
         conversation, input="Two.", model="synthetic/tokens", options=failing, on_active="queue"
     )
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=5_000, on_active="queue")
+    job = service.slow(conversation, on_active="queue")
     wait_for_events(page, job, 10)
     ask(page, "Four.")
     expect(question(page, 4)).to_have_text("Four.")
@@ -143,7 +143,7 @@ def test_everything_is_reached_by_keyboard(page: Page, service: Service) -> None
     page.goto(f"/#{conversation}")
     expect(page.get_by_role("heading", level=1)).to_have_text("By keyboard")
     expect(composer(page)).to_be_focused()
-    job = service.slow(conversation, count=5_000)
+    job = service.slow(conversation)
     wait_for_events(page, job, 5)
     walk(
         page,
@@ -191,7 +191,7 @@ def test_enter_sends_and_shift_enter_begins_a_line(page: Page) -> None:
 def test_control_enter_asks_instead(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=5_000)
+    job = service.slow(conversation)
     wait_for_events(page, job, 5)
     composer(page).fill("At once.")
     composer(page).press("Control+Enter")
@@ -229,7 +229,7 @@ def test_a_narrow_or_enlarged_page_needs_no_sideways_scroll(
         page = context.new_page()
         conversation = service.conversation("A title that is a good deal longer than a narrow page")
         page.goto(f"/#{conversation}")
-        job = service.slow(conversation, count=5_000)
+        job = service.slow(conversation)
         wait_for_events(page, job, 5)
         ask(page, "a/very/long/path/without/any/space" * 30)
         expect(page.get_by_role("article", name="Question 2", exact=True)).to_be_visible()
@@ -273,7 +273,7 @@ def unfold(page: Page, conversation: str) -> None:
 def test_every_target_is_at_least_24_pixels(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=5_000)
+    job = service.slow(conversation)
     wait_for_events(page, job, 5)
     small: list[str] = []
     for role in ("button", "link", "combobox", "textbox"):
@@ -290,7 +290,7 @@ def test_nothing_moves_for_who_wants_no_motion(context: BrowserContext, service:
     page.emulate_media(reduced_motion="no-preference")
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=5_000)
+    job = service.slow(conversation)
     wait_for_events(page, job, 5)
     moving = "() => document.getAnimations().filter((each) => each.playState === 'running').length"
     assert page.evaluate(moving) == 1

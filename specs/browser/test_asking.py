@@ -106,7 +106,7 @@ def test_the_chosen_model_answers_and_stays_chosen(page: Page) -> None:
 def test_stop_ends_the_answer_and_keeps_what_was_said(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=5_000)
+    job = service.slow(conversation)
     wait_for_events(page, job, 10)
     button(page, "Stop").click()
     expect(composer(page)).to_be_focused()
@@ -122,7 +122,7 @@ def test_stop_ends_the_answer_and_keeps_what_was_said(page: Page, service: Servi
 def test_ask_instead_replaces_the_running_answer(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    old = service.slow(conversation, count=5_000)
+    old = service.slow(conversation)
     wait_for_events(page, old, 10)
     composer(page).fill("Rather this.")
     button(page, "Ask instead").click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from specs.browser.on_page import button, composer
 from specs.browser.service import Service
@@ -46,7 +46,9 @@ def test_nothing_of_the_page_comes_from_elsewhere_or_is_inline(
 
 
 @requirement("page.headers")
-def test_the_policy_keeps_out_what_a_script_would_add(page: Page) -> None:
+def test_the_policy_keeps_out_what_a_script_would_add(browser: Browser, service: Service) -> None:
+    page = browser.new_page()
+    page.goto(f"{service.url}/signed-out.html")
     blocked = page.evaluate(
         """() => new Promise((done) => {
             addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
@@ -55,3 +57,4 @@ def test_the_policy_keeps_out_what_a_script_would_add(page: Page) -> None:
         })"""
     )
     assert blocked == "img-src"
+    page.close()

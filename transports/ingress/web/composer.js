@@ -51,10 +51,12 @@ export class Composer {
   show(busy, stoppable) {
     const { send, instead, stop } = this.#parts;
     this.#busy = busy;
-    const left = [instead, stop].includes(/** @type {any} */ (document.activeElement)) && !busy;
-    send.textContent = busy ? "Ask next" : "Send";
-    instead.hidden = !busy;
-    stop.hidden = !stoppable;
+    const focused = document.activeElement;
+    const left = (focused === instead && !busy) || (focused === stop && !stoppable);
+    // What is written stays as it is where nothing changes: each event of a stream comes by here.
+    if (busy === instead.hidden) send.textContent = busy ? "Ask next" : "Send";
+    if (busy === instead.hidden) instead.hidden = !busy;
+    if (stoppable === stop.hidden) stop.hidden = !stoppable;
     if (left) this.focus();
   }
 

@@ -2,7 +2,7 @@
 // It is fed by three sources that may overlap and come in any order: the list of messages, the conversation's
 // log and the logs of its jobs. Each is applied by id, so that what is told twice is there once.
 
-import { fold, WAITING } from "./fold.js";
+import { fold, spokenText, WAITING } from "./fold.js";
 
 /** @typedef {import("./fold.js").Event} Event */
 /** @typedef {import("./fold.js").JobView} JobView */
@@ -97,6 +97,11 @@ export function withJobEvents(dialogue, job_id, events) {
   const over = isOver(view.status);
   const current = over && dialogue.current === job_id ? null : dialogue.current;
   return { ...dialogue, current, turns: changed(dialogue.turns, job_id, { view, status: view.status, live: !over }) };
+}
+
+/** What the answer says so far: by its log where that is followed. @param {Turn} turn */
+export function saidIn(turn) {
+  return turn.view === null ? (turn.answer ?? "") : spokenText(turn.view);
 }
 
 /** The turns whose logs are to be followed. @param {Dialogue} dialogue @returns {Turn[]} */

@@ -1,9 +1,10 @@
 // Text that grows on the page: only ever as text nodes, so nothing a model says can be markup or script.
 // Theory: appending to one giant text node costs the square of its length. So text goes into nodes of bounded
-// size, and a block of lines that is full is never touched again. A block ends after a line break, where a
-// block's edge shows the same break; the textContent of the element is the text, exactly.
+// size, and a block that is full is never laid out again. A block ends after a line break, where its edge shows
+// the same break; only a line that is longer than any person writes is broken at a space, or anywhere.
+// The textContent of the element is the text, exactly.
 
-import { BLOCK_CHARACTERS, NODE_CHARACTERS } from "./limits.js";
+import { BLOCK_CHARACTERS, LINE_CHARACTERS, NODE_CHARACTERS } from "./limits.js";
 
 export class GrowingText {
   #element;
@@ -48,17 +49,36 @@ export class GrowingText {
       this.#node = null;
       this.#element.append(this.#block);
     }
-    // A full block goes on to the end of its line, then the next one begins.
-    const full = Math.max(0, BLOCK_CHARACTERS - this.#blockLength);
-    const line = text.indexOf("\n", start + Math.max(0, full - 1));
-    const blockEnd = line === -1 ? text.length : line + 1;
+    const blockEnd = this.#blockEnd(text, start);
     const room = NODE_CHARACTERS - (this.#node?.length ?? NODE_CHARACTERS);
-    const end = Math.min(blockEnd, start + (room > 0 ? room : NODE_CHARACTERS));
+    const end = notInside(text, Math.min(blockEnd, start + (room > 0 ? room : NODE_CHARACTERS)));
     const piece = text.slice(start, end);
     if (this.#node !== null && room > 0) this.#node.appendData(piece);
     else this.#block.append((this.#node = document.createTextNode(piece)));
     this.#blockLength += piece.length;
-    if (line !== -1 && end === blockEnd) this.#block = null;
+    if (end >= blockEnd) this.#block = null;
     return end;
   }
+
+  /**
+   * Where the block that is being filled ends in this text; past the text's end where it goes on.
+   * @param {string} text
+   * @param {number} start
+   */
+  #blockEnd(text, start) {
+    const full = start + Math.max(0, BLOCK_CHARACTERS - this.#blockLength - 1);
+    const line = text.indexOf("\n", full);
+    const long = start + LINE_CHARACTERS - this.#blockLength;
+    if (line !== -1 && line < long + LINE_CHARACTERS) return line + 1;
+    if (text.length <= long) return Infinity;
+    const space = text.indexOf(" ", Math.max(start, long));
+    if (space !== -1 && space < long + LINE_CHARACTERS) return space + 1;
+    return text.length < long + LINE_CHARACTERS ? Infinity : Math.max(start + 1, long + LINE_CHARACTERS);
+  }
+}
+
+/** A place to cut that is not between the halves of a surrogate pair. @param {string} text @param {number} at */
+function notInside(text, at) {
+  const code = text.charCodeAt(at);
+  return code >= 0xdc00 && code <= 0xdfff ? at + 1 : at;
 }

@@ -24,6 +24,8 @@ export const LIST_PAGES_MAX = 100;
 export const NODE_CHARACTERS = 4_096;
 /** Characters after which the next line begins a block of its own, so that old lines are not laid out again. */
 export const BLOCK_CHARACTERS = 2_048;
+/** Characters in a line that nobody breaks: past twice this a block begins at a space, or anywhere. */
+export const LINE_CHARACTERS = 8_192;
 /** Pixels from the end of the transcript that still count as being at the end. */
 export const PINNED_PIXELS = 32;
 /** Milliseconds in which whole sentences are gathered before they are spoken together. */

@@ -15,6 +15,8 @@ const part = (/** @type {string} */ id) => /** @type {any} */ (document.getEleme
 /** @type {Room | null} */
 let room = null;
 let draft = randomKey();
+/** Answers to what this tab asked, until they are spoken of. @type {Set<string>} */
+const mine = new Set();
 let frame = 0;
 let banner = 0;
 
@@ -36,6 +38,7 @@ const outbox = new Outbox({
     void enter();
   },
   sent: (letter, job) => {
+    mine.add(job.id);
     if (room?.id === letter.conversation) room?.asked(letter.input, job);
   },
   refused: (letter, refusal) => {
@@ -69,6 +72,7 @@ Object.defineProperty(window, "runchatSeen", { get: () => structuredClone(follow
 async function enter() {
   room?.close();
   room = null;
+  speech.forget();
   transcript.clear();
   sidebar.unfold(false);
   const id = decodeURIComponent(location.hash.slice(1));
@@ -106,9 +110,10 @@ function update() {
   const sending = letters.length > 0;
   if (room?.ready && !sending) void room.fetchQuestions().catch(() => {});
   for (const turn of room?.dialogue.turns ?? []) {
-    if (!turn.live && turn.view === null) continue;
-    const old = room?.old.job === turn.job_id;
-    if (turn.live && !(old && (turn.view?.head ?? 0) < (room?.old.head ?? 0))) speech.follow(turn, !old);
+    // Of an answer that was being written when the page came, what was there is not news.
+    const old = room?.old.job === turn.job_id && !mine.has(turn.job_id);
+    const caughtUp = !old || (turn.view?.head ?? 0) >= (room?.old.head ?? 0);
+    if (mine.delete(turn.job_id) || (turn.live && caughtUp)) speech.follow(turn, !old);
     speech.update(turn);
   }
   composer.show(sending || (room?.busy ?? false), room?.dialogue.current != null);
@@ -124,8 +129,10 @@ function draw() {
   }));
   const asked = (room?.dialogue.turns ?? []).filter((turn) => turn.question !== null);
   const title = room === null ? "New conversation" : room.title || sidebar.title(room.id) || "Conversation";
-  part("title").textContent = title;
-  document.title = `${title} · Runchat`;
+  if (part("title").textContent !== title) {
+    part("title").textContent = title;
+    document.title = `${title} · Runchat`;
+  }
   part("greeting").hidden = asked.length + pending.length > 0 || (room !== null && !room.ready);
   transcript.show([...asked, ...pending]);
 }

@@ -1,7 +1,6 @@
 // What a screen reader is told: whole sentences, gathered for a moment, and how the answer ended. Never tokens.
 
-import { isOver } from "./dialogue.js";
-import { spokenText } from "./fold.js";
+import { isOver, saidIn } from "./dialogue.js";
 import { SENTENCE_CHARACTERS, SPEECH_CHARACTERS, SPEECH_MS } from "./limits.js";
 import { stateWords } from "./words.js";
 
@@ -9,25 +8,18 @@ import { stateWords } from "./words.js";
 
 const SENTENCES = new Intl.Segmenter(undefined, { granularity: "sentence" });
 
-/**
- * The whole sentences at the start of a text that may still grow; the last one counts only when it is over.
- * @param {string} text
- * @param {boolean} over
- * @returns {string}
- */
-export function wholeSentences(text, over) {
-  if (over) return text;
+/** The whole sentences at the start of a text that may still grow. @param {string} text @returns {string} */
+function wholeSentences(text) {
   const last = [...SENTENCES.segment(text)].at(-1);
   return last === undefined ? "" : text.slice(0, last.index);
 }
 
 export class Speech {
   #region;
-  #job = "";
-  #said = 0;
-  #over = true;
-  /** @type {Turn | null} */
-  #turn = null;
+  /** Answers spoken of, by job: how much of each was said. @type {Map<string, { said: number, over: boolean }>} */
+  #known = new Map();
+  /** Answers with news. @type {Map<string, Turn>} */
+  #news = new Map();
   #timer = 0;
 
   /** @param {HTMLElement} region aria-live=polite */
@@ -36,24 +28,29 @@ export class Speech {
   }
 
   /**
-   * Speaks of this turn from now on.
+   * Speaks of this answer from now on.
    * @param {Turn} turn
    * @param {boolean} fresh false: it was begun before this page looked, and what is there is not read out
    */
   follow(turn, fresh) {
-    if (this.#job === turn.job_id) return;
-    this.#flush();
-    this.#job = turn.job_id;
-    this.#said = fresh || turn.view === null ? 0 : spokenText(turn.view).length;
-    this.#over = false;
+    if (this.#known.has(turn.job_id)) return;
+    this.#known.set(turn.job_id, { said: fresh ? 0 : saidIn(turn).length, over: false });
   }
 
   /** @param {Turn} turn */
   update(turn) {
-    if (turn.job_id !== this.#job || this.#over) return;
-    this.#turn = turn;
+    const known = this.#known.get(turn.job_id);
+    if (known === undefined || known.over) return;
+    this.#news.set(turn.job_id, turn);
     if (isOver(turn.status)) this.#flush();
     else if (this.#timer === 0) this.#timer = setTimeout(() => this.#flush(), SPEECH_MS);
+  }
+
+  /** Another conversation is open. */
+  forget() {
+    this.#known.clear();
+    this.#news.clear();
+    this.say("");
   }
 
   /** Says one thing at once, such as a lost connection. @param {string} words */
@@ -64,15 +61,20 @@ export class Speech {
   #flush() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    const turn = this.#turn;
-    this.#turn = null;
-    if (turn === null || this.#over) return;
-    this.#over = isOver(turn.status);
-    const text = turn.view === null ? "" : spokenText(turn.view);
-    const whole = wholeSentences(text.slice(this.#said, this.#said + SENTENCE_CHARACTERS), this.#over);
-    this.#said += whole.length;
-    const words = [shortened(whole), this.#over ? stateWords(turn) : ""].filter((each) => each.trim() !== "");
+    const words = [...this.#news.values()].flatMap((turn) => this.#wordsOf(turn)).filter((each) => each !== "");
+    this.#news.clear();
     if (words.length > 0) this.say(words.join(" "));
+  }
+
+  /** @param {Turn} turn */
+  #wordsOf(turn) {
+    const known = this.#known.get(turn.job_id);
+    if (known === undefined) return [];
+    known.over = isOver(turn.status);
+    const rest = saidIn(turn).slice(known.said);
+    const whole = known.over ? rest : wholeSentences(rest.slice(0, SENTENCE_CHARACTERS));
+    known.said += whole.length;
+    return [shortened(whole), known.over ? stateWords(turn) : ""];
   }
 }
 
