@@ -71,11 +71,11 @@ def of_framework(error: HTTPException) -> Problem:
             return BadRequest("The request cannot be read.")
 
 
-def on_problem(error: Problem) -> Response:
-    """Answer a deliberate error."""
+async def on_problem(error: Problem) -> Response:
+    """Answer a deliberate error. Async, or Quart would run it in a thread."""
     return answer(error)
 
 
-def on_framework_error(error: HTTPException) -> Response:
+async def on_framework_error(error: HTTPException) -> Response:
     """Answer what the framework refused, and what nobody expected."""
     return answer(of_framework(error))

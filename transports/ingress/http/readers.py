@@ -36,7 +36,9 @@ class Readers:
         self._most_per_caller = most_per_caller
         self.draining = False
 
-    def __len__(self) -> int:
+    @property
+    def open(self) -> int:
+        """How many streams are open."""
         return len(self._open)
 
     def admit(self, caller: Caller) -> None:
