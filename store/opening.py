@@ -5,13 +5,14 @@ Only `serve` migrates; every other program takes the schema as it must be or ref
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from runtime.clock import SystemClock
 from runtime.ids import Ids
-from runtime.problems import SchemaOlder
+from runtime.problems import FolderUnusable, SchemaOlder
 from store.database import MEMORY, Connect, Database, connect, open_database
 from store.guards import authorizer
 from store.migrate import migrate, require_current, steps
@@ -50,17 +51,21 @@ def open_store(
 
     Raises:
         SchemaNewer, SchemaOlder: the database belongs to another version.
+        FolderUnusable: it cannot be read or written, or is none.
     """
     path = folder / FILE
-    if migrates:
-        _prepare(path, ids or Ids(SystemClock()))
-    elif not path.exists():
-        raise SchemaOlder("There is no database yet. Start `runchat serve` once.")
-    reader = open_database(path, role="reader", connect=connect)
-    if not migrates:
-        require_current(reader)
-    writer = open_database(path, role="writer", connect=connect)
-    return Store(writer=writer, reader=reader, log_epoch=log_epoch(reader))
+    try:
+        if migrates:
+            _prepare(path, ids or Ids(SystemClock()))
+        elif not path.exists():
+            raise SchemaOlder("There is no database yet. Start `runchat serve` once.")
+        reader = open_database(path, role="reader", connect=connect)
+        if not migrates:
+            require_current(reader)
+        writer = open_database(path, role="writer", connect=connect)
+        return Store(writer=writer, reader=reader, log_epoch=log_epoch(reader))
+    except sqlite3.Error as error:
+        raise FolderUnusable(f"{path} cannot be opened: {error}.") from error
 
 
 def open_memory(ids: Ids) -> Store:

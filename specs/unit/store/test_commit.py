@@ -145,23 +145,18 @@ def test_rows_that_raise_undo_their_own_write_and_no_other(store: Store) -> None
 
 
 def test_a_stream_of_an_undone_write_is_gone_and_its_number_free(store: Store) -> None:
-    def make_and_refuse(db: Database) -> None:
-        rows = make("jobs/3").rows
-        assert rows is not None
-        rows(db)
-        raise NotFound("Not this one.")
-
+    undone = Write(rows=make("jobs/3").rows, appends=(append("jobs/3", 0), append("jobs/1", 99)))
     writes: list[Write[Any]] = [
-        Write(rows=make_and_refuse),
-        make("jobs/4"),
+        undone,
+        make("jobs/4"),  # gets the number that jobs/3 had
         Write(appends=(append("jobs/3", 0),)),
-        Write(appends=(append("jobs/4", 0),)),
+        Write(appends=(append("jobs/4", 0, 2),)),
     ]
 
     outcomes = Committer(store.writer).commit(writes)
 
-    assert failures(outcomes) == [NotFound, None, SequenceConflict, None]
-    assert sequences(store, "jobs/4") == [1]
+    assert failures(outcomes) == [SequenceConflict, None, SequenceConflict, None]
+    assert sequences(store, "jobs/4") == [1, 2]
 
 
 @requirement("audit.same-transaction")

@@ -172,3 +172,14 @@ def test_the_writer_still_writes_where_it_may(store: Store) -> None:
 
     kept = store.reader.execute("SELECT sequence, body FROM event WHERE stream = 3").fetchall()
     assert kept == [(1, record(1).body), (2, record(2).body)]
+
+
+@pytest.mark.parametrize("role", ["writer", "reader", "eraser", "copier", "migrator"])
+def test_every_connection_is_durable_and_guarded(store: Store, tmp_path: Path, role: Role) -> None:
+    database = open_database(tmp_path / FILE, role=role)
+    database.conn.set_authorizer(None)
+    pragmas = ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers")
+    values = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+    database.close()
+
+    assert values == ["wal", 2, 1, 1]  # 2 is FULL
