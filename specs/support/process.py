@@ -201,7 +201,8 @@ def served(data: Path, *flags: str, **env: str) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One service for all specs of a module that leave it running."""
-    with served(tmp_path_factory.mktemp("shared") / "data") as service:
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with served(data, RUNCHAT_SERVER__ALLOWED_HOSTS="127.0.0.1") as service:  # on any port
         yield service
 
 
@@ -214,7 +215,8 @@ def said(events: list[dict[str, Any]]) -> str:
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started and that live."""
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()))
+    found = [file.read_text("utf-8") for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(word) for text in found for word in text.split()]
 
 
 def is_gone_within(pid: int, seconds: float) -> bool:

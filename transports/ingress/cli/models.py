@@ -19,23 +19,19 @@ def models(args: argparse.Namespace) -> int:
 
 
 def endpoints(args: argparse.Namespace) -> int:
-    """Print the endpoints: id and what is known of their state."""
-    return _print(args, "/api/endpoints", ("id", "name", "state", "concurrency", "models"))
+    """Print the endpoints: name, how many answers at once, models."""
+    return _print(args, "/api/endpoints", ("name", "concurrency", "models"))
 
 
 def _print(args: argparse.Namespace, path: str, columns: tuple[str, ...]) -> int:
-    document = trio.run(partial(call, args, "GET", path))
-    for row in document["items"]:
+    """Print a line each: the first column bare, the others by their name."""
+    first, *others = columns
+    for row in trio.run(partial(call, args, "GET", path))["items"]:
         if args.json:
             print(json.dumps(row, ensure_ascii=False))
         else:
-            print(
-                "  ".join(
-                    f"{name}={_shown(row[name])}" if name != columns[0] else row[name]
-                    for name in columns
-                    if name in row
-                )
-            )
+            known = (f"{name}={_shown(row[name])}" for name in others if name in row)
+            print("  ".join((row[first], *known)))
     return Exit.DONE
 
 
