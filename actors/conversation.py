@@ -43,8 +43,8 @@ from runtime.problems import (
     JobActive,
     JobChanged,
     NotFound,
+    Problem,
     QueueFull,
-    StoreClosed,
     StoreUnavailable,
 )
 from runtime.problems import JobEnded as JobHasEnded
@@ -93,12 +93,17 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaveUp:
-    """The job's actor crashed too often; its log needs an end."""
+    """The job's actor cannot live; its log needs an end."""
 
     job_id: str
 
 
-Message: TypeAlias = StartJob | AbortJob | Finished | Interrupt | GaveUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartNext:
+    """Start the oldest queued job, if nothing runs: told to itself after a pause."""
+
+
+Message: TypeAlias = StartJob | AbortJob | Finished | Interrupt | GaveUp | StartNext
 
 
 class Conversation(TrioActor):
@@ -120,7 +125,7 @@ class Conversation(TrioActor):
         self.current: str | None = current.id if current else None
         self.queue = deque(each.id for each in jobs.queued(reader, self.id))
         if self.current:
-            await self.spine.jobs.tell(self.current, Report())
+            await self._wake(self.current)
         else:
             await self._start_next()
 
@@ -142,6 +147,8 @@ class Conversation(TrioActor):
                     await self._conclude(self.current, verdict_for("shutdown"))
             case GaveUp():
                 await self._bury(message.job_id)
+            case StartNext():
+                await self._start_next()
             case _:
                 assert_never(message)
         return None
@@ -166,6 +173,8 @@ class Conversation(TrioActor):
         job_id = self.spine.ids.new("job_")
         verdict = verdict_for("superseded", superseded_by=job_id)
         old = await self._prepare(current, verdict)
+        if old is None:
+            self.current = None  # its log had its end already
         try:
             return await self._admit(order, old=old, job_id=job_id)
         except BaseException:
@@ -237,7 +246,15 @@ class Conversation(TrioActor):
     async def _run(self, job_id: str) -> None:
         self.current = job_id
         self.spine.metrics.job_started()
-        await self.spine.jobs.find(job_id)
+        await self._wake(job_id)
+
+    async def _wake(self, job_id: str) -> None:
+        """Bring the job's actor to life, and have it tell an end that may have been missed."""
+        try:
+            await self.spine.jobs.tell(job_id, Report())
+        except (Problem, ActorDeadError):
+            log.exception("job_cannot_live", job_id=job_id)
+            self.actor_ref.tell(GaveUp(job_id=job_id))
 
     async def _start_next(self) -> None:
         """Make the oldest queued job current, unless the service is stopping."""
@@ -256,12 +273,17 @@ class Conversation(TrioActor):
             jobs.set_running(db, job_id, now_ms)
 
         try:
-            await self.spine.write_until_kept(Write(rows=rows, appends=(current, started)))
-        except StoreClosed:
-            return  # the service is ending; the job stays queued
+            await self.spine.writer.write(Write(rows=rows, appends=(current, started)))
+        except StoreUnavailable:  # the job stays queued
+            self.life.start_soon(self._start_next_later)
+            return
         self.head += 1
         self.queue.popleft()
         await self._run(job_id)
+
+    async def _start_next_later(self) -> None:
+        await trio.sleep(limits.STORE_RETRY_S[1])
+        self.actor_ref.tell(StartNext())
 
     async def _abort(self, order: AbortJob) -> JobView:
         if order.job_id == self.current:
@@ -297,6 +319,8 @@ class Conversation(TrioActor):
         close = await self._prepare(job_id, verdict)
         if close is None:
             return
+        if close.verdict.status != "aborted":
+            order = None  # the provider's own end came first: the caller is refused, not obeyed
         try:
             await self._commit_end(job_id, close, order)
         except StoreUnavailable:  # nobody asked for this end: the job tells again later

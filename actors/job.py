@@ -13,6 +13,7 @@ After a crash the new life reads the log, takes back what the lost call had said
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -21,6 +22,7 @@ from typing import Any, TypeAlias, assert_never
 import orjson
 import structlog
 import trio
+from pykka import ActorDeadError
 
 from actors import ending, job_state, prompt
 from actors.ending import Ending, stream_of
@@ -33,7 +35,8 @@ from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.clock import rfc3339
 from runtime.events import Data, Error, JobEnded, Status, encode, facts
-from runtime.problems import Invalid, NotFound
+from runtime.problems import Invalid, MailboxFull, NotFound
+from runtime.reply import Reply
 from store import jobs, messages
 from store.jobs import JobRow
 from store.writer import Append, Write
@@ -91,11 +94,10 @@ class Job(TrioActor):
     def __init__(self, spine: Spine, job_id: str) -> None:
         super().__init__()
         self.spine, self.job_id, self.stream = spine, job_id, stream_of(job_id)
-        self.life_number = 0
+        self.call = ""  # the newest; it may outlive the life that made it
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
-        self.life_number += 1
         row = jobs.get_any(self.spine.reader, self.job_id)
         if row is None:
             raise NotFound("No such job.")
@@ -107,8 +109,19 @@ class Job(TrioActor):
             await self._ask_provider()
 
     def idle(self) -> bool:
-        """Stay until the end is committed."""
+        """Stay until the end is committed; whoever prepared it may have crashed before Settle."""
+        if self.phase is Phase.ENDING:
+            head = self.spine.log.head(self.stream)
+            return head is not None and head.ended
         return self.phase is Phase.ENDED
+
+    def bury(self, error: BaseException | None = None) -> None:
+        """End for good, and leave no call behind: after a give-up nobody else would cancel it."""
+        super().bury(error)
+        provider = self.spine.providers.alive(self.row.endpoint) if self.call else None
+        if provider is not None:
+            with suppress(ActorDeadError, MailboxFull):
+                provider.tell(Cancel(call=self.call))
 
     async def handle(self, message: Message) -> Ending | JobView | None:
         """Act on one message; see the module's head."""
@@ -120,8 +133,7 @@ class Job(TrioActor):
             case Look():
                 return view(self.row, self.state)
             case Report():
-                if self.phase is Phase.FINISHED:
-                    self.life.start_soon(self._tell_finished)
+                await self._report()
             case CallLost():
                 if message.call == self.call and self.phase is Phase.ANSWERING:
                     self._finish(LOST)
@@ -141,14 +153,14 @@ class Job(TrioActor):
             self._finish(end)
 
     async def _ask_provider(self) -> None:
-        """Take back what an earlier call said, and start a new one."""
+        """Close an earlier call and take back what it said; start a new one."""
+        if self.call:
+            await self._close_call()
         if self.state.items:
             await self._append(job_state.retraction(self.state))
-        provider, model = self.spine.catalog.find(self.row.model)
-        self.call = f"{self.job_id}.{self.life_number}"
-        new_id = partial(self.spine.ids.new, "item_")
-        self.answering = Answering(new_id=new_id, merges=provider.merges)
+        self.call = self.spine.ids.new("call_")
         try:
+            provider, model = self.spine.catalog.find(self.row.model)
             options = read_options(model, orjson.loads(self.row.options))
             asked = messages.for_prompt(
                 self.spine.reader,
@@ -161,10 +173,21 @@ class Job(TrioActor):
         except Invalid as problem:
             self._finish(_refused(problem))
             return
+        new_id = partial(self.spine.ids.new, "item_")
+        self.answering = Answering(new_id=new_id, merges=provider.merges)
         request = Request(job_id=self.job_id, model=model, messages=fitted, options=options)
         owner = Caller(tenant=self.row.tenant, user=self.row.user)
         order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
-        await self.spine.providers.tell(provider.endpoint, order)
+        endpoint = await self.spine.providers.find(provider.endpoint)
+        self.life.start_soon(self._see_taken, endpoint.ask(order, block=False), order.call)
+
+    async def _see_taken(self, reply: Reply, call: str) -> None:
+        """See that the endpoint took the call; not awaited by us: it may pause after a crash."""
+        try:
+            await reply
+        except Exception:  # a bug of the provider's actor costs it a life, and this job its call
+            log.exception("call_not_taken", job_id=self.job_id)
+            self.actor_ref.tell(CallLost(call=call))
 
     async def _append(self, events: Sequence[Data]) -> None:
         """Append, commit, and only then let the state show it."""
@@ -201,10 +224,9 @@ class Job(TrioActor):
         return ending.make(self.job_id, self.state, chosen, self.spine.clock.now_ms())
 
     async def _close_call(self) -> None:
-        _, model = self.spine.catalog.find(self.row.model)
         with trio.move_on_after(limits.PROVIDER_CLOSE_S) as late:
             closed: trio.Event = await self.spine.providers.ask(
-                model.endpoint, Cancel(call=self.call)
+                self.row.endpoint, Cancel(call=self.call)
             )
             await closed.wait()
         if late.cancelled_caught:
@@ -226,7 +248,15 @@ class Job(TrioActor):
 
     async def _tell_finished_later(self) -> None:
         await trio.sleep(limits.STORE_RETRY_S[0])
-        self.actor_ref.tell(Report())
+        if self.phase is Phase.FINISHED:
+            await self._tell_finished()
+
+    async def _report(self) -> None:
+        """Tell a conversation that has begun a new life what its last one did not live to do."""
+        if self.phase is Phase.FINISHED:
+            self.life.start_soon(self._tell_finished)
+        elif self.phase is Phase.ENDING:  # it still takes us for running: that end is not kept
+            await self._settle(committed=False)
 
 
 def _refused(problem: Invalid) -> End:

@@ -78,10 +78,12 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._users: OrderedDict[str, deque[Generate]] = OrderedDict()
+        self._waiting = 0
 
     def put(self, order: Generate) -> None:
         """Add a call behind its user's others."""
         self._users.setdefault(order.owner.name, deque()).append(order)
+        self._waiting += 1
 
     def take(self) -> Generate | None:
         """Return the next call, or None; its user goes to the back."""
@@ -89,6 +91,7 @@ class FairQueue:
             return None
         user, orders = self._users.popitem(last=False)
         order = orders.popleft()
+        self._waiting -= 1
         if orders:
             self._users[user] = orders
         return order
@@ -99,13 +102,14 @@ class FairQueue:
             for order in orders:
                 if order.call == call:
                     orders.remove(order)
+                    self._waiting -= 1
                     if not orders:
                         del self._users[user]
                     return True
         return False
 
     def __len__(self) -> int:
-        return sum(map(len, self._users.values()))
+        return self._waiting
 
 
 class Circuit:
@@ -134,6 +138,11 @@ REFUSED = End(
         code="circuit-open",
         message="The endpoint failed several times in a row and is left alone for a moment.",
     ),
+)
+FULL = End(
+    end_state="provider_error",
+    reason="queue-full",
+    error=Error(class_="unavailable", code="queue-full", message="Too many jobs wait for it."),
 )
 BROKEN_OFF = End(end_state="transport_error", reason="connection-lost")
 TRUNCATED = End(end_state="truncated", reason="truncated")
@@ -168,6 +177,8 @@ class ProviderActor(TrioActor):
     async def handle(self, message: Message) -> trio.Event | None:
         """Act on one message; see the module's head."""
         match message:
+            case Generate() if len(self.queue) >= limits.CALLS_WAITING_MAX:
+                self.life.start_soon(self._turn_away, message)
             case Generate():
                 self.queue.put(message)
                 self._admit()
@@ -177,6 +188,10 @@ class ProviderActor(TrioActor):
                 self.circuit.note(failed=message.failed)
                 self._admit()
         return None
+
+    async def _turn_away(self, order: Generate) -> None:
+        with suppress(ActorDeadError):
+            await order.job.offer((order.call, FULL))
 
     def _admit(self) -> None:
         while len(self.calls) < self.provider.concurrency and (order := self.queue.take()):

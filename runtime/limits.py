@@ -25,6 +25,7 @@ LOG_SAID_CHARS = 200  # of what a library logs, which may have put anything into
 LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second cost nothing
 
 # --- runtime: log ---
+FIRST_READ_EVENTS_MAX = 16  # of a reader's first read: who comes back sees something at once
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
 TAIL_STREAM_BYTES = 512 * 1024  # shared tail of a live stream; who is further behind reads the log
@@ -58,6 +59,7 @@ JOB_ITEMS_MAX = 10_000  # items of one job
 PROVIDER_CLOSE_S = 0.2  # a provider that has not closed its connection by then is abandoned
 PROVIDER_IDLE_S = 120.0  # no part for so long ends the job as transport_error
 IDLE_LOOKS = 24  # how often within PROVIDER_IDLE_S a silent call is looked for
+CALLS_WAITING_MAX = 10_000  # calls waiting for one endpoint; a few kB each
 CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told

@@ -321,6 +321,7 @@ class _Service:
             await nursery.start(http.serve, listeners, close)
             self.owned.announce(ready.url, ready.pid, ready.version)
             on_ready(ready)
+            log.info("serving", url=ready.url, version=VERSION)
             await stop.wait()
             await core.end_jobs(wanted.shutdown_grace_s if not self.store_failed else 0)
             front.readers.drain()
