@@ -154,9 +154,7 @@ def test_a_retraction_takes_back_everything_said(bursts: list[list[Part]]) -> No
 
 
 @given(BURSTS, st.lists(PARTS, max_size=4))
-def test_what_comes_after_the_end_is_never_seen(
-    bursts: list[list[Part]], late: list[Part]
-) -> None:
+def test_what_comes_after_the_end_is_never_seen(bursts: list[list[Part]], late: list[Part]) -> None:
     verdict = verdict_for("aborted")
     plain = play([*bursts, [End()]], merges=True, verdict=verdict)
     followed = play([*bursts, [End(), *late]], merges=True, verdict=verdict)
