@@ -33,6 +33,7 @@ from runtime.log import EventLog
 from runtime.settings import Settings
 from runtime.telemetry import Metrics, sample_loop_lag
 from store import audit, folder, jobs, opening, tokens
+from store import recovery as store_recovery
 from store.database import Database, transaction
 from store.event_log import SqliteEventLog
 from store.opening import Store
@@ -157,10 +158,10 @@ def control_client(url: str) -> Client:
 
 
 def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
-    """At the first start make tenant `local`, its admin `owner`, and the token in DATA/token."""
+    """Make tenant `local`, its admin `owner` and the token in DATA/token, where there is none."""
     file = data / "token"
-    if file.exists() or tokens.list_all(store.reader):
-        return
+    if file.exists() and tokens.list_all(store.reader):
+        return  # a file alone is what a crash before the transaction has left
     secret, token_id, now_ms = ids.secret(), ids.new(TOKEN), clock.now_ms()
     folder.write_private(file, secret + "\n")  # first: a token that nobody can read helps nobody
     with transaction(store.writer) as db:
@@ -202,6 +203,8 @@ async def serve(
     ids = Ids(clock)
     with folder.own(data) as owned:
         store = opening.open_store(data, ids=ids, migrates=True)
+        for stream in store_recovery.damaged_tails(store.reader):
+            log.error("log_damaged", stream=stream)  # its job ends; what is readable stays readable
         make_owner(store, data, clock, ids)
         service = _Service(settings, data, owned, store, clock, ids, providers)
         try:
@@ -238,6 +241,7 @@ class _Service:
     ) -> None:
         def on_fatal() -> None:
             self.store_failed = True
+            self.metrics.fsync_errors_total.inc(by=writer.fsync_errors)
             log.critical("store_failed")
             stop.set()
 
