@@ -14,6 +14,7 @@ from runtime.events import ItemDelta, records
 from runtime.log import Subscription
 from runtime.problems import Unauthenticated
 from runtime.telemetry import Metrics
+from specs.requirements import requirement
 from specs.unit.http.story import STREAM, Story
 from transports.ingress.http import sse
 from transports.ingress.http.readers import Readers
@@ -93,6 +94,7 @@ async def test_a_page_is_bounded_and_nothing_between_two_is_lost(
     assert ids == [b"id: %d" % n for n in range(14)]
 
 
+@requirement("sse.heartbeat")
 async def test_a_silent_stream_carries_a_comment_every_15_s(autojump_clock: MockClock) -> None:
     reader = reader_of(Story())
     await anext(reader)
@@ -108,6 +110,7 @@ async def test_the_stream_ends_after_the_terminal_event(autojump_clock: MockCloc
     assert len(parts) == 1
 
 
+@requirement("sse.revoked")
 async def test_a_revoked_reader_is_let_go_within_60_s(autojump_clock: MockClock) -> None:
     async def revoked() -> None:
         raise Unauthenticated("gone")
