@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
+import structlog
 from pykka import ActorDeadError
 
 from actors import prompt
@@ -31,6 +32,8 @@ from store.database import Database
 from store.jobs import JobRow
 from store.writer import Append
 from transports.egress.providers.base import PromptMessage, read_options
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,7 @@ class Desk:
             request_id=request_id,
         )
         view: JobView = await self._spine.conversations.ask(conversation_id, message)
+        log.info("job_taken", job_id=view.id, status=view.status, model=view.model)
         return view
 
     async def abort_job(self, caller: Caller, job_id: str, request_id: str) -> JobView:

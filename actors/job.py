@@ -239,6 +239,8 @@ class Job(TrioActor):
         if committed:
             self.phase = Phase.ENDED
             self.row = jobs.get_any(self.spine.reader, self.job_id) or self.row
+            status, reason = self.row.status, self.row.reason
+            log.info("job_ended", job_id=self.job_id, status=status, reason=reason)
         elif self.verdict:
             self.state = await ending.fold_log(self.spine.log, self.job_id)
             self.phase = Phase.FINISHED

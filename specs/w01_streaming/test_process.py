@@ -75,11 +75,23 @@ def test_one_line_on_stdout_says_where_the_service_accepts_connections(service: 
 
 @requirement("process.logs-on-stderr")
 def test_logs_are_structured_lines_on_stderr_with_request_and_job_ids(service: Served) -> None:
-    service.api.get("/api/conversations/nowhere")
+    answer = service.api.post(
+        f"/api/conversations/{service.conversation()}/jobs", json={"input": "a"}
+    )
+    job = answer.json()["id"]
+    service.whole(job)
     assert service.stop() == 0
     lines = [json.loads(line) for line in service.log.read_text("utf-8").splitlines()]
-    requests = [line for line in lines if line.get("path") == "/api/conversations/nowhere"]
-    assert [(line["status"], "request_id" in line) for line in requests] == [(404, True)]
+    request_id = answer.headers["x-request-id"]
+    assert [line["event"] for line in lines if line.get("request_id") == request_id] == [
+        "job_taken",
+        "answered",
+    ]
+    assert [line["event"] for line in lines if line.get("job_id") == job] == [
+        "job_taken",
+        "job_ended",
+    ]
+    assert {line["level"] for line in lines} == {"info"}
 
 
 @requirement("process.logs-hold-no-secrets")

@@ -40,6 +40,7 @@ BLUEPRINTS: Final = (
     models.routes,
     page.routes,
 )
+READING: Final = ("GET", "HEAD", "OPTIONS")
 CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
 ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -123,6 +124,9 @@ def _guard(app: App, services: Services, gate: Gate) -> None:
             if name not in response.headers:
                 response.headers[name] = value
         response.headers["X-Request-Id"] = g.get("request_id", "")
+        tell = log.debug if request.method in READING else log.info
+        route = request.url_rule.rule if request.url_rule else None  # the path may hold anything
+        tell("answered", method=request.method, route=route, status=response.status_code)
         return response
 
 
