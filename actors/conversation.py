@@ -319,13 +319,14 @@ class Conversation(TrioActor):
         close = await self._prepare(job_id, verdict)
         if close is None:
             return
-        if close.verdict.status != "aborted":
-            order = None  # the provider's own end came first: the caller is refused, not obeyed
+        kept_for = order if close.verdict.status == "aborted" else None  # else: refused, not obeyed
         try:
-            await self._commit_end(job_id, close, order)
-        except StoreUnavailable:  # nobody asked for this end: the job tells again later
+            await self._commit_end(job_id, close, kept_for)
+        except StoreUnavailable:
             await self._settle(job_id, committed=False)
-            return
+            if order is None:  # nobody asked for this end: the job tells again later
+                return
+            raise
         except BaseException:
             await self._settle(job_id, committed=False)
             raise

@@ -1,0 +1,177 @@
+"""The simulation's command: `python3 -m harness sim --seeds A..B [--faults all|none|NAME,...]`.
+
+Theory: a seed is a whole run of the product (`harness.simulation.world`), so seeds are shared out
+over the cores, and a failing one is replayed alone, by the one command that is printed for it.
+Before that its plan is shrunk: steps are left out, in halves and then fewer, while it still fails.
+Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (ddmin).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from harness import faults
+from harness.simulation import plan as plans
+from harness.simulation.plan import Plan
+from harness.simulation.process import Build
+from harness.simulation.world import simulate
+
+SHRINK_RUNS = 80  # runs spent on leaving steps out; past it the plan is small enough to read
+SHARE = 10  # seeds handed to a core at once
+FAILURES_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one seed came to; small, since it crosses between processes."""
+
+    seed: int
+    digest: str
+    wrong: str  # the first law that was broken; "" where none was
+    commits: int
+    seen: int
+    lives: int
+    virtual_s: float
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the seeds; the exit status is 0 where every law held in all of them."""
+    args = _parser().parse_args(argv)
+    names = _names(args.faults)
+    first, last = args.seeds
+    if args.trace or args.only is not None:
+        return _replay(plans.make(first, names, args.steps), args.only, shows=args.trace)
+    began = time.monotonic()
+    told = list(run_seeds(range(first, last + 1), names, args.steps, args.jobs))
+    _sum_up(told, args.steps, time.monotonic() - began)
+    failed = [each for each in told if each.wrong]
+    for each in failed[:FAILURES_TOLD]:
+        _explain(plans.make(each.seed, names, args.steps), each, args.faults)
+    return 1 if failed else 0
+
+
+def run_seeds(
+    seeds: Sequence[int], names: Collection[str], steps: int, jobs: int
+) -> Iterator[Told]:
+    """Yield what each seed came to, in order, several at once on as many processes."""
+    shares = [tuple(seeds[start : start + SHARE]) for start in range(0, len(seeds), SHARE)]
+    if jobs == 1 or len(shares) == 1:
+        for share in shares:
+            yield from _run_share(share, frozenset(names), steps)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+        running = [pool.submit(_run_share, each, frozenset(names), steps) for each in shares]
+        for future in running:
+            yield from future.result()
+
+
+def _run_share(seeds: Sequence[int], names: frozenset[str], steps: int) -> list[Told]:
+    return [run_seed(plans.make(seed, names, steps)) for seed in seeds]
+
+
+def run_seed(plan: Plan, build: Build | None = None) -> Told:
+    """Run one plan."""
+    outcome = simulate(plan, build=build)
+    return Told(
+        seed=plan.seed,
+        digest=outcome.digest,
+        wrong=outcome.wrongs[0] if outcome.wrongs else "",
+        commits=outcome.commits,
+        seen=outcome.seen,
+        lives=outcome.lives,
+        virtual_s=outcome.virtual_s,
+    )
+
+
+def shrink(plan: Plan, build: Build | None = None, runs: int = SHRINK_RUNS) -> tuple[int, ...]:
+    """Return the places of few steps of a failing plan that still fail, after at most `runs`."""
+    kept = tuple(range(len(plan.steps)))
+    size = len(kept) // 2
+    while size and runs > 0:
+        for start in range(0, len(kept), size):
+            fewer = kept[:start] + kept[start + size :]
+            runs -= 1
+            if fewer and simulate(plan.keep(fewer), build=build).wrongs:
+                kept = fewer
+                break
+            if runs <= 0:
+                break
+        else:
+            size //= 2
+        size = min(size, len(kept) // 2)
+    return kept
+
+
+def _replay(plan: Plan, only: tuple[int, ...] | None, *, shows: bool) -> int:
+    outcome = simulate(plan if only is None else plan.keep(only), keeps_lines=shows)
+    for line in (*outcome.lines, *outcome.wrongs):
+        print(line)
+    print(f"seed {plan.seed}: trace {outcome.digest}")
+    return 1 if outcome.wrongs else 0
+
+
+def _sum_up(told: Sequence[Told], steps: int, seconds: float) -> None:
+    commits, seen = sum(each.commits for each in told), sum(each.seen for each in told)
+    lives, virtual_s = sum(each.lives for each in told), sum(each.virtual_s for each in told)
+    failed = sum(1 for each in told if each.wrong)
+    print(
+        f"{len(told)} seeds of {steps} steps in {seconds:.1f} s"
+        f" ({len(told) / seconds:.1f} seeds/s): {lives} lives, {commits} commits, {seen} events read, {virtual_s:.0f} virtual s;"
+        f" {failed} failed"
+    )
+
+
+def _explain(plan: Plan, told: Told, faults_given: str) -> None:
+    kept = shrink(plan)
+    again = simulate(plan.keep(kept)).wrongs
+    steps = f"--steps {len(plan.steps)} --only {','.join(map(str, kept))}"
+    print(f"seed {plan.seed}: {told.wrong[:300]}", file=sys.stderr)
+    print(f"  with {len(kept)} of its steps: {' '.join(again)[:300]}", file=sys.stderr)
+    print(
+        f"  python3 -m harness sim --seeds {plan.seed} --faults {faults_given} {steps} --trace",
+        file=sys.stderr,
+    )
+
+
+def _names(given: str) -> frozenset[str]:
+    if given in ("all", "none"):
+        return frozenset(faults.NAMES if given == "all" else ())
+    return frozenset(given.split(","))
+
+
+def _faults(text: str) -> str:
+    unknown = _names(text) - set(faults.NAMES)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
+    return text
+
+
+def _seeds(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("..")
+    return int(first), int(last or first)
+
+
+def _places(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split(","))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m harness sim", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--seeds", type=_seeds, default=(1, 200), metavar="A..B")
+    parser.add_argument(
+        "--faults", type=_faults, default="all", help=f"all, none, or of {', '.join(faults.NAMES)}"
+    )
+    parser.add_argument("--steps", type=int, default=plans.STEPS, help="of each seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--trace", action="store_true", help="print all that happens in one seed")
+    parser.add_argument("--only", type=_places, metavar="N,...", help="places of the steps kept")
+    return parser

@@ -1,0 +1,230 @@
+"""One run: a plan carried out against the whole product, with the laws looked at after every step.
+
+Theory: all that can differ between two runs comes from the seed: the plan, trio's choices, the ids
+and the jitter. The process may die and start again as often as the plan says; the store, the vendor
+and the clients' cursors stay. At the end nothing more goes wrong, everything comes to rest, every
+reader reads to the end, and the store is compared with all that was ever seen.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, cast
+
+import trio
+
+from harness.faults import Faults, FaultyConnection, Side
+from harness.recorder import Recorder
+from harness.simulation import last_look, scheduler
+from harness.simulation.clients import Clients
+from harness.simulation.oracle import Oracle
+from harness.simulation.plan import Plan, Step, pick
+from harness.simulation.process import Build, Machine, Process
+from harness.simulation.scheduler import VirtualClock
+from harness.simulation.scripted import Scripted
+from runtime.clock import SystemClock
+from runtime.ids import Ids
+from store import opening
+from store.database import MEMORY, open_database
+from store.guards import authorizer
+from store.opening import Store
+
+REST_S: Final = 1500.0  # virtual; a stall ends after 120 s, and several may wait in one queue
+RESTART_S: Final = 0.01  # from the end of a life to the next; a real one takes longer
+REFUSED_S: Final = 1.0  # the same where it could not start, for want of space
+GRACE_S: Final = 20.0  # for what was still asked to be answered
+STARTS_MAX: Final = 20
+SIDES: Final[tuple[Side, Side]] = ("before", "after")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run went."""
+
+    plan: Plan
+    digest: str  # of the trace
+    wrongs: tuple[str, ...]
+    lines: tuple[str, ...]  # of the trace, where they were kept
+    commits: int
+    seen: int  # events that clients have read
+    lives: int  # of the process
+    virtual_s: float
+
+
+@cache
+def _template() -> bytes:
+    """Return an empty store as bytes, its migrations run once."""
+    return opening.open_memory(Ids(SystemClock())).writer.conn.serialize()
+
+
+def open_store() -> Store:
+    """Return a fresh store in memory."""
+    database = open_database(MEMORY, role="migrator")
+    database.conn.deserialize(_template())
+    database.role = "writer"
+    database.conn.set_authorizer(authorizer("writer"))
+    return Store(writer=database, reader=database, log_epoch="simulated")
+
+
+def simulate(
+    plan: Plan, *, build: Build | None = None, keeps_lines: bool = False, seeds_trio: bool = True
+) -> Outcome:
+    """Carry out a plan in a loop of its own and say how it went."""
+    recorder = Recorder(keeps_lines=keeps_lines)
+
+    async def program() -> Outcome:
+        return await World(plan, recorder, build or Build()).run()
+
+    with recorder.taking_logs():
+        return scheduler.run(program, plan.seed, seeds_trio=seeds_trio)
+
+
+class World:
+    """Everything in one run."""
+
+    def __init__(self, plan: Plan, recorder: Recorder, build: Build) -> None:
+        self.plan, self.recorder = plan, recorder
+        note = recorder.note
+        self.vendor = Scripted()
+        self.oracle = Oracle(note, self.vendor)
+        self.faults = Faults(note)
+        store, clock = open_store(), VirtualClock()
+        store.writer.conn = cast("Any", FaultyConnection(store.writer.conn, self.faults))
+        build.on_store(store)
+        chance = random.Random(f"ids {plan.seed}")  # noqa: S311  it repeats, that is its point
+        self.machine = Machine(
+            store=store,
+            providers=(self.vendor,),
+            clock=clock,
+            ids=Ids(clock, chance),
+            faults=self.faults,
+            oracle=self.oracle,
+            note=note,
+            build=build,
+        )
+        self.process = Process(self.machine)
+        self.lives = 0
+        self.clients = Clients(
+            faults=self.faults,
+            oracle=self.oracle,
+            note=note,
+            process=lambda: self.process,
+            bad_vendor="provider" in plan.faults,
+        )
+        self.over = False
+
+    async def run(self) -> Outcome:
+        """Carry out the plan."""
+        async with trio.open_nursery() as self.nursery:
+            self.nursery.start_soon(self._keep_alive)
+            for place, step in enumerate(self.plan.steps):
+                await self._until_up()
+                self.recorder.note("step", place, step.kind)
+                await self._take(step)
+                await trio.sleep(step.pause_ms / 1000)
+                if self.oracle.wrongs:
+                    break
+            else:
+                await self._come_to_rest()
+            self.over = True
+            self.nursery.cancel_scope.cancel()
+        self.machine.store.writer.conn.close()
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        return Outcome(
+            plan=self.plan,
+            digest=self.recorder.digest(),
+            wrongs=tuple(self.oracle.wrongs),
+            lines=tuple(self.recorder.lines),
+            commits=self.oracle.commits,
+            seen=self.oracle.seen,
+            lives=self.lives,
+            virtual_s=trio.current_time(),
+        )
+
+    async def _keep_alive(self) -> None:
+        """Start the process again whenever it has ended, as a supervisor of services does."""
+        while True:
+            self.lives += 1
+            self.oracle.restarted()
+            await self.process.run()
+            last_look.compare_store(self.oracle, self.machine.store.reader)
+            refused = not self.process.up.is_set()
+            self.process = Process(self.machine)
+            await trio.sleep(REFUSED_S if refused else RESTART_S)
+
+    async def _until_up(self) -> None:
+        while not self.process.up.is_set():
+            await self.process.up_or_ended()
+
+    async def _take(self, step: Step) -> None:
+        if (act := self.clients.step(step)) is None:
+            await self._go_wrong(step)
+        elif step.waits and step.kind not in ("follow", "resume"):
+            await act()
+        else:
+            self.nursery.start_soon(act, name=f"client {step.kind}")
+
+    async def _go_wrong(self, step: Step) -> None:
+        first, second, third = step.numbers[:3]
+        match step.kind:
+            case "drop":
+                connected = [each for each in self.clients.followers if each.connected]
+                if connected:
+                    connected[first % len(connected)].drop()
+            case "crash_message":
+                kind = pick(("jobs", "jobs", "conversations", "providers"), first)
+                self.faults.arm("message", kind, SIDES[second % 2], third % 6)
+            case "crash_write":
+                kind = pick(("jobs", "jobs", "conversations"), first)
+                self.faults.arm("write", kind, SIDES[second % 2], third % 5)
+            case "kill":
+                self.process.kill()
+            case "kill_commit":
+                self.faults.arm("commit", "", SIDES[second % 2], third % 6)
+            case "stop":
+                self.process.stop(first % 3 / 2)
+            case "disk":
+                self.nursery.start_soon(self._fill_disk, (0.05, 0.5, 3.0, 20.0)[first % 4])
+
+    async def _fill_disk(self, seconds: float) -> None:
+        self.faults.fill_disk()
+        await trio.sleep(seconds)
+        self.faults.disk_full = False
+
+    async def _come_to_rest(self) -> None:
+        self.faults.disarm()
+        await self._until_up()
+        with trio.move_on_after(REST_S):
+            while self.oracle.unfinished() and not self.oracle.wrongs:
+                await trio.sleep(0.5)
+                await self._until_up()
+        for job_id in self.oracle.unfinished():
+            self.oracle.wrong("every job ends", job_id)
+        await trio.sleep(GRACE_S)
+        if not self.oracle.wrongs:
+            await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
+        for follower in self.clients.followers:
+            follower.drop()
+        await trio.sleep(0.001)
+        for follower in self.clients.followers:
+            if not follower.ended:
+                with trio.move_on_after(1.0):  # a conversation's log has no end
+                    await follower.run(self.clients.connect)
+            length = len(self.oracle.logs.get(follower.stream, ()))
+            if follower.cursor != length:
+                self.oracle.wrong(
+                    "a reader gets to the end", follower.name, follower.cursor, length
+                )
+        for job_id in self.vendor.calls:
+            if self.vendor.open_calls(job_id):
+                self.oracle.wrong("no connection to a provider is left", job_id)
+        db = self.machine.store.reader
+        last_look.compare_store(self.oracle, db)
+        last_look.compare_audit(self.oracle, self.clients, db)
+        await last_look.compare_answers(self.oracle, self.clients)
