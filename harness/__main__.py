@@ -61,7 +61,10 @@ def start(command: str, rest: "list[str]") -> int:
     if not setup.inside():
         return setup.become([str(setup.PYTHON), "-m", "harness", command, *rest])
     module = "harness." + command.replace("-", "_")
-    if importlib.util.find_spec(module) is None:
+    found = importlib.util.find_spec(module)
+    if found is not None and found.submodule_search_locations:
+        module += ".main"  # a folder, whose __init__ is empty
+    elif found is None:
         return refuse(f"`{command}` is not built yet: there is no {module}.")
     return int(importlib.import_module(module).main(rest))
 

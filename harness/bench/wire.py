@@ -1,0 +1,127 @@
+"""HTTP as the bench speaks it: over a plain socket, with as little between as can be.
+
+A client library costs more than some of what is measured here. `Http` sends one request after the
+other on a connection that stays open; `open_stream` begins an answer that does not end.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+TIMEOUT_S = 60.0  # of any one wait: longer than that, nothing is being measured any more
+RECEIVE_BYTES = 1 << 18
+SSE = "text/event-stream"
+JSON = "application/json"
+GOOD_MIN, GOOD_MAX = 200, 299
+
+
+class Unexpected(Exception):
+    """The service answered with something that the bench did not ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service to measure."""
+
+    port: int
+    token: str = ""
+    path: str = ""  # of the one stream that a probe without a token serves
+
+    def request(
+        self, method: str, path: str, *, body: bytes = b"", accept: str = JSON, resume: str = ""
+    ) -> bytes:
+        """Return the bytes of a request."""
+        head = f"{method} {path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\naccept: {accept}\r\n"
+        if self.token:
+            head += f"authorization: Bearer {self.token}\r\n"
+        if resume:
+            head += f"last-event-id: {resume}\r\n"
+        if body or method == "POST":
+            head += f"content-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
+        return head.encode() + b"\r\n" + body
+
+    def connect(self) -> socket.socket:
+        """Return a connection."""
+        made = socket.create_connection((HOST, self.port), timeout=TIMEOUT_S)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+
+class Http:
+    """One connection that asks and waits."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._socket = target.connect()
+        self._rest = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+    def send(self, request: bytes) -> None:
+        """Send a request whose answer is read by the caller."""
+        self._socket.sendall(request)
+
+    def until(self, mark: bytes) -> bytes:
+        """Read on until `mark` has come; return all since the last call, the mark included.
+
+        Raises:
+            Unexpected: the service ended the connection first.
+        """
+        data = self._rest
+        while (end := data.find(mark)) < 0:
+            data += self._receive()
+        end += len(mark)
+        self._rest = data[end:]
+        return data[:end]
+
+    def _receive(self) -> bytes:
+        if not (data := self._socket.recv(RECEIVE_BYTES)):
+            raise Unexpected("The connection ended.")
+        return data
+
+    def call(self, method: str, path: str, message: Any = None) -> Any:
+        """Ask, and return the JSON of a good answer.
+
+        Raises:
+            Unexpected: the answer is a refusal.
+        """
+        body = b"" if message is None else json.dumps(message).encode()
+        self.send(self._target.request(method, path, body=body))
+        head = self.until(b"\r\n\r\n").decode("latin-1").lower()
+        size = int(head.partition("content-length:")[2].partition("\r\n")[0])
+        while len(self._rest) < size:
+            self._rest += self._receive()
+        answer, self._rest = self._rest[:size], self._rest[size:]
+        if not GOOD_MIN <= status_of(head) <= GOOD_MAX:
+            raise Unexpected(f"{method} {path}: {status_of(head)} {answer[:300]!r}")
+        return json.loads(answer) if answer else None
+
+
+def status_of(head: str) -> int:
+    """Return the status in the head of an answer."""
+    return int(head.split(" ", 2)[1])
+
+
+def unchunked(raw: bytes) -> bytes:
+    """Return the body inside an answer sent in chunks, as far as whole chunks have come."""
+    at = raw.find(b"\r\n\r\n") + 4
+    pieces: list[bytes] = []
+    while (end := raw.find(b"\r\n", at)) >= 0:
+        size = int(raw[at:end].partition(b";")[0], 16)
+        if not size or end + 2 + size > len(raw):
+            break
+        pieces.append(raw[end + 2 : end + 2 + size])
+        at = end + 2 + size + 2
+    return b"".join(pieces)
