@@ -6,7 +6,7 @@ milliseconds and, under a virtual clock, in none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +37,7 @@ from transports.egress.providers.synthetic import Synthetic
 from transports.ingress.http.app import build
 from transports.ingress.http.context import Services
 from transports.ingress.http.readers import Readers
-from transports.ingress.http.server import HttpServer, listen, port_of
+from transports.ingress.http.server import HttpServer, Listener, listen, port_of
 from transports.ingress.http.wire import Bounds
 
 TIMEOUT_S = 20
@@ -49,10 +49,24 @@ class Service:
     """A running service, and what a spec needs to talk to it or to look inside."""
 
     services: Services
+    app: ASGIFramework
     server: HttpServer
     port: int
     stop: trio.Event
+    stopped: trio.Event = field(default_factory=trio.Event)  # every connection has ended
+    cut: trio.Event = field(default_factory=trio.Event)  # a client has been cut for slowness
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def note_cut(self) -> None:
+        """Count a client that has been cut, as the product does, and say so."""
+        self.services.metrics.readers_cut_total.inc()
+        self.cut.set()
+
+    async def serve(
+        self, listeners: Sequence[Listener], *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        await self.server.serve(listeners, self.stop, task_status=task_status)
+        self.stopped.set()
 
     @property
     def url(self) -> str:
@@ -129,13 +143,14 @@ async def service(
         app: Any = wrap(build(known))
         server = HttpServer(
             app,
-            on_cut=known.metrics.readers_cut_total.inc,
+            on_cut=lambda: running.note_cut(),  # noqa: PLW0108 - made below
             bounds=bounds,
             connections_max=connections_max,
         )
         listeners = await listen("127.0.0.1", 0)
-        running = Service(services=known, server=server, port=port_of(listeners), stop=trio.Event())
-        await nursery.start(server.serve, listeners, running.stop)
+        port, stop = port_of(listeners), trio.Event()
+        running = Service(services=known, app=app, server=server, port=port, stop=stop)
+        await nursery.start(running.serve, listeners)
         try:
             yield running
         finally:

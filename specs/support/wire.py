@@ -19,9 +19,9 @@ def request(
 
 
 @asynccontextmanager
-async def line(running: Service) -> AsyncIterator[trio.SocketStream]:
-    """Open a bare connection to the service."""
-    stream = await trio.open_tcp_stream("127.0.0.1", running.port)
+async def line(running: Service, port: int | None = None) -> AsyncIterator[trio.SocketStream]:
+    """Open a bare connection to the service, on another port of it where one is given."""
+    stream = await trio.open_tcp_stream("127.0.0.1", port or running.port)
     async with stream:
         yield stream
 

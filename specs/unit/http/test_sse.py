@@ -133,7 +133,7 @@ async def test_a_reader_that_is_never_idle_is_looked_at_as_well(
     for _ in range(130):
         story.say("x")
         await anext(reader)
-        await trio.sleep(1)  # hygiene: virtual
+        await trio.sleep(1)
     assert len(asked) == 2
 
 

@@ -53,8 +53,25 @@ class Service:
     on_cut: Callable[[], None]
 
 
+class Sized(h11.Connection):
+    """h11 bounds a header that has not come yet; this one bounds those that came at once too."""
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            size_bytes = len(event.target)
+            size_bytes += sum(len(name) + len(value) for name, value in event.headers)
+            if size_bytes > limits.HEADER_BYTES_MAX:
+                raise h11.RemoteProtocolError("header too large", error_status_hint=431)
+        return event
+
+
 class Http1(H11Protocol):
     """HTTP/1.1; HTTP/2 only by prior knowledge (RFC 9113, section 3.3)."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.connection = Sized(h11.SERVER, max_incomplete_event_size=limits.HEADER_BYTES_MAX)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.method == b"PRI" and event.target == b"*" and event.http_version == b"2.0":
