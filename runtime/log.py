@@ -161,7 +161,7 @@ def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -
 class Subscription:
     """A reader's place in a stream: call `read` until it returns nothing, then `wait`."""
 
-    __slots__ = ("_hub", "_log", "cursor", "ended", "stream", "terminal")
+    __slots__ = ("_hub", "_limit", "_log", "cursor", "ended", "stream", "terminal")
 
     def __init__(
         self, log: EventLog, hub: Hub, stream: str, *, after: int, terminal: str | None
@@ -174,10 +174,12 @@ class Subscription:
         self._log, self._hub = log, hub
         self.stream, self.cursor, self.terminal = stream, after, terminal
         self.ended = False  # the terminal event has been read
+        self._limit = limits.FIRST_READ_EVENTS_MAX
 
     def read(self) -> list[Segment]:
         """Return the next page and move past it; empty when everything so far has been read."""
-        segments = self._log.read(self.stream, after=self.cursor)
+        segments = self._log.read(self.stream, after=self.cursor, limit=self._limit)
+        self._limit = limits.READ_EVENTS_MAX
         if segments:
             newest = segments[-1].records[-1]
             self.cursor, self.ended = newest.sequence, newest.kind == self.terminal

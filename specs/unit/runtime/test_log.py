@@ -10,6 +10,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime import limits
 from runtime.hub import Hub
 from runtime.log import Head, Record, Segment, Subscription, Tail, page
 
@@ -167,3 +168,12 @@ async def test_a_subscription_reads_on_from_its_cursor_to_the_end(
         hub.announce("a")
 
     assert seen == list(range(after + 1, 11))
+
+
+async def test_who_comes_back_to_a_long_log_is_given_a_little_first() -> None:
+    log = OneStream()
+    log.remember("a", segment(1, 100))
+    subscription = Subscription(log, Hub(), "a", after=20, terminal="end")
+
+    assert sequences(subscription.read()) == list(range(21, 21 + limits.FIRST_READ_EVENTS_MAX))
+    assert sequences(subscription.read()) == list(range(21 + limits.FIRST_READ_EVENTS_MAX, 101))
