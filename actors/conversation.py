@@ -18,12 +18,11 @@ from typing import Any, Literal, TypeAlias, assert_never
 import orjson
 import structlog
 import trio
-from pykka import ActorDeadError
 
-from actors import ending
+from actors import job_door
 from actors.claims import Claim
 from actors.ending import Ending, stream_of
-from actors.job import Finished, PrepareEnd, Report, Settle, view_of_ended
+from actors.job import Finished, view_of_ended
 from actors.job_rows import Birth, Death, first_records
 from actors.job_state import verdict_for
 from actors.spine import Spine
@@ -39,11 +38,9 @@ from runtime.events import (
     records,
 )
 from runtime.problems import (
-    Busy,
     JobActive,
     JobChanged,
     NotFound,
-    Problem,
     QueueFull,
     StoreUnavailable,
 )
@@ -172,13 +169,13 @@ class Conversation(TrioActor):
     async def _replace(self, order: StartJob, current: str) -> JobView:
         job_id = self.spine.ids.new("job_")
         verdict = verdict_for("superseded", superseded_by=job_id)
-        old = await self._prepare(current, verdict)
+        old = await job_door.prepare_end(self.spine, current, verdict)
         if old is None:
             self.current = None  # its log had its end already
         try:
             return await self._admit(order, old=old, job_id=job_id)
         except BaseException:
-            await self._settle(current, committed=False)
+            await job_door.settle(self.spine, current, committed=False)
             raise
 
     async def _admit(
@@ -214,7 +211,7 @@ class Conversation(TrioActor):
         )
         self.head += len(events)
         if old and self.current:
-            await self._settle(self.current, committed=True)
+            await job_door.settle(self.spine, self.current, committed=True)
         if runs_now:
             await self._run(birth.row.id)
         else:
@@ -249,11 +246,7 @@ class Conversation(TrioActor):
         await self._wake(job_id)
 
     async def _wake(self, job_id: str) -> None:
-        """Bring the job's actor to life, and have it tell an end that may have been missed."""
-        try:
-            await self.spine.jobs.tell(job_id, Report())
-        except (Problem, ActorDeadError):
-            log.exception("job_cannot_live", job_id=job_id)
+        if not await job_door.wake(self.spine, job_id):
             self.actor_ref.tell(GaveUp(job_id=job_id))
 
     async def _start_next(self) -> None:
@@ -289,9 +282,7 @@ class Conversation(TrioActor):
         if order.job_id == self.current:
             await self._conclude(order.job_id, verdict_for("aborted"), order)
         elif order.job_id in self.queue:
-            verdict = verdict_for("aborted")
-            now_ms = self.spine.clock.now_ms()
-            close = await ending.from_log(self.spine.log, order.job_id, verdict, now_ms)
+            close = await job_door.from_log(self.spine, order.job_id, verdict_for("aborted"))
             await self._commit_end(order.job_id, close, order)
             self.queue.remove(order.job_id)
         return self._aborted_view(order.job_id)
@@ -316,51 +307,29 @@ class Conversation(TrioActor):
         """
         if job_id != self.current:
             return
-        close = await self._prepare(job_id, verdict)
+        close = await job_door.prepare_end(self.spine, job_id, verdict)
         if close is None:
             return
         kept_for = order if close.verdict.status == "aborted" else None  # else: refused, not obeyed
         try:
             await self._commit_end(job_id, close, kept_for)
         except StoreUnavailable:
-            await self._settle(job_id, committed=False)
+            await job_door.settle(self.spine, job_id, committed=False)
             if order is None:  # nobody asked for this end: the job tells again later
                 return
             raise
         except BaseException:
-            await self._settle(job_id, committed=False)
+            await job_door.settle(self.spine, job_id, committed=False)
             raise
-        await self._settle(job_id, committed=True)
+        await job_door.settle(self.spine, job_id, committed=True)
         self.current = None
         await self._start_next()
-
-    async def _prepare(self, job_id: str, verdict: JobEnded | None) -> Ending | None:
-        """Ask the job to stop and say how its log ends; where no actor lives, read the log."""
-        with trio.move_on_after(limits.JOB_ANSWER_S):
-            try:
-                close: Ending | None = await self.spine.jobs.ask(
-                    job_id, PrepareEnd(verdict=verdict)
-                )
-            except ActorDeadError:
-                chosen = verdict or verdict_for("crashed")
-                now_ms = self.spine.clock.now_ms()
-                close = await ending.from_log(self.spine.log, job_id, chosen, now_ms)
-            return close
-        await self._settle(job_id, committed=False)
-        raise Busy("The job cannot be stopped now, since the store takes no writes.")
-
-    async def _settle(self, job_id: str, *, committed: bool) -> None:
-        try:
-            await self.spine.jobs.tell(job_id, Settle(committed=committed))
-        except ActorDeadError:
-            log.info("job_gone", job_id=job_id)
 
     async def _bury(self, job_id: str) -> None:
         """End a job whose actor gave up; its supervisor asks again while this fails."""
         if job_id != self.current:
             return
-        now_ms = self.spine.clock.now_ms()
-        close = await ending.from_log(self.spine.log, job_id, verdict_for("crashed"), now_ms)
+        close = await job_door.from_log(self.spine, job_id, verdict_for("crashed"))
         await self._commit_end(job_id, close, None)
         self.current = None
         await self._start_next()

@@ -1,0 +1,67 @@
+"""How a conversation's actor speaks with the actors of its jobs, and what it does where none lives.
+
+It asks for an ending, commits it, and tells how that went; in between the job stands still. Every
+wait is bounded, so that a job which waits for a full disk does not hold up its conversation.
+"""
+
+from __future__ import annotations
+
+import structlog
+import trio
+from pykka import ActorDeadError
+
+from actors import ending
+from actors.ending import Ending
+from actors.job import PrepareEnd, Report, Settle
+from actors.job_state import verdict_for
+from actors.spine import Spine
+from runtime import limits
+from runtime.events import JobEnded
+from runtime.problems import Busy, LogCorrupt, NotFound, Problem
+
+log = structlog.get_logger(__name__)
+
+
+async def wake(spine: Spine, job_id: str) -> bool:
+    """Bring the job's actor to life, and have it tell an end that may have been missed.
+
+    False: it cannot live, and its log needs an end from elsewhere.
+    """
+    try:
+        await spine.jobs.tell(job_id, Report())
+    except (Problem, ActorDeadError):
+        log.exception("job_cannot_live", job_id=job_id)
+        return False
+    return True
+
+
+async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> Ending | None:
+    """Ask the job to stop and say how its log ends; where no actor lives, read the log.
+
+    Args:
+        verdict: None takes the provider's own end, which wins over `verdict` if it came first.
+
+    Raises:
+        Busy: it does not answer now, since the store takes no writes; it goes on.
+    """
+    with trio.move_on_after(limits.JOB_ANSWER_S):
+        try:
+            close: Ending | None = await spine.jobs.ask(job_id, PrepareEnd(verdict=verdict))
+        except (ActorDeadError, LogCorrupt, NotFound):
+            close = await from_log(spine, job_id, verdict or verdict_for("crashed"))
+        return close
+    await settle(spine, job_id, committed=False)
+    raise Busy("The job cannot be stopped now, since the store takes no writes.")
+
+
+async def from_log(spine: Spine, job_id: str, verdict: JobEnded) -> Ending:
+    """Return the ending of a job that no actor owns."""
+    return await ending.from_log(spine.log, job_id, verdict, spine.clock.now_ms())
+
+
+async def settle(spine: Spine, job_id: str, *, committed: bool) -> None:
+    """Tell the job whether its ending is kept."""
+    try:
+        await spine.jobs.tell(job_id, Settle(committed=committed))
+    except (ActorDeadError, LogCorrupt, NotFound):
+        log.info("job_gone", job_id=job_id)
