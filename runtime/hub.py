@@ -10,17 +10,26 @@ from __future__ import annotations
 import trio
 
 
+class _Growth:
+    """The next growth of one stream, and how many readers wait for it."""
+
+    __slots__ = ("event", "readers")
+
+    def __init__(self) -> None:
+        self.event, self.readers = trio.Event(), 0
+
+
 class Hub:
     """One per process, used from the trio thread only, so it needs no lock."""
 
     def __init__(self) -> None:
-        self._grown: dict[str, trio.Event] = {}
+        self._growths: dict[str, _Growth] = {}
 
     def announce(self, stream: str) -> None:
         """Wake every reader that waits for `stream`. Call it after the append has committed."""
-        grown = self._grown.pop(stream, None)
-        if grown is not None:
-            grown.set()
+        growth = self._growths.pop(stream, None)
+        if growth is not None:
+            growth.event.set()
 
     async def wait(self, stream: str) -> None:
         """Wait until `stream` is announced; call it right after a read that found nothing."""
@@ -28,25 +37,36 @@ class Hub:
 
     async def wait_any(self, streams: tuple[str, ...]) -> None:
         """Wait until one of `streams` is announced."""
-        if len(streams) == 1:
-            await self._wait(streams[0])
-            return
-        async with trio.open_nursery() as nursery:
-            for stream in streams:
-                nursery.start_soon(self._wait_then_cancel, stream, nursery.cancel_scope)
-
-    async def _wait_then_cancel(self, stream: str, scope: trio.CancelScope) -> None:
-        await self._wait(stream)
-        scope.cancel()
-
-    async def _wait(self, stream: str) -> None:
-        grown = self._grown.setdefault(stream, trio.Event())
+        # All are taken before anything is awaited: an announcement from here on wakes this reader.
+        growths = [(stream, self._take(stream)) for stream in streams]
         try:
-            await grown.wait()
+            if len(growths) == 1:
+                await growths[0][1].event.wait()
+            else:
+                async with trio.open_nursery() as nursery:
+                    for _, growth in growths:
+                        nursery.start_soon(_wait_then_cancel, growth.event, nursery.cancel_scope)
         finally:
-            if self._grown.get(stream) is grown and not grown.statistics().tasks_waiting:
-                del self._grown[stream]  # the last reader left: a stream at rest costs nothing
+            for stream, growth in growths:
+                self._leave(stream, growth)
+
+    def _take(self, stream: str) -> _Growth:
+        growth = self._growths.get(stream)
+        if growth is None:
+            growth = self._growths[stream] = _Growth()
+        growth.readers += 1
+        return growth
+
+    def _leave(self, stream: str, growth: _Growth) -> None:
+        growth.readers -= 1
+        if not growth.readers and self._growths.get(stream) is growth:
+            del self._growths[stream]  # the last reader left: a stream at rest costs nothing
 
     def waiting(self) -> int:
         """Return how many streams have a reader waiting; for the metrics and the soak."""
-        return len(self._grown)
+        return len(self._growths)
+
+
+async def _wait_then_cancel(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()

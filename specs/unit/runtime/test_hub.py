@@ -39,6 +39,43 @@ async def test_who_waits_for_any_of_several_is_woken_by_each() -> None:
     assert hub.waiting() == 0
 
 
+async def test_an_announcement_right_after_the_wait_began_is_not_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, woken = Hub(), 0
+    with trio.fail_after(1):
+        for _ in range(64):  # trio runs what is ready in any order: each order is met
+            trio.lowlevel.current_trio_token().run_sync_soon(hub.announce, "a")
+            await hub.wait_any(("a", "b"))
+            woken += 1
+
+    assert (woken, hub.waiting()) == (64, 0)
+
+
+async def test_one_that_leaves_takes_no_wake_up_from_one_that_has_just_come(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    hub, woken = Hub(), list[str]()
+
+    async def wait_for_any() -> None:
+        await hub.wait_any(("a", "b"))
+        woken.append("came")
+
+    with trio.fail_after(1):
+        for _ in range(64):
+            async with trio.open_nursery() as nursery:
+                leaving = trio.CancelScope()
+                with leaving:
+                    nursery.start_soon(wait_for_any)
+                    leaving.cancel()
+                    await hub.wait("a")
+                trio.lowlevel.current_trio_token().run_sync_soon(hub.announce, "a")
+                await trio.testing.wait_all_tasks_blocked()
+                hub.announce("a")
+
+    assert (len(woken), hub.waiting()) == (64, 0)
+
+
 async def test_a_reader_that_leaves_leaves_nothing_behind() -> None:
     hub = Hub()
     async with trio.open_nursery() as nursery:
