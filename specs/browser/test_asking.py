@@ -84,7 +84,7 @@ def test_an_answer_is_shown_as_it_comes(page: Page, service: Service) -> None:
     conversation = service.conversation("As it comes")
     page.goto(f"/#{conversation}")
     expect(page.get_by_role("heading", level=1)).to_have_text("As it comes")
-    job = service.slow(conversation)
+    job = service.slow(conversation, count=150)
     wait_for_events(page, job, 10)
     expect(answer(page, 1)).to_have_accessible_description(WRITING)
     expect(answer(page, 1)).to_have_text(re.compile("^[0-9a-f]{15} [0-9a-f]{15}"))

@@ -5,10 +5,11 @@ The golden property: the fold of a job's log is what GET shows of the job.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from specs.browser.service import Service
 from specs.requirements import requirement
@@ -36,6 +37,15 @@ DIALOGUE = """async ({ messages, events, logs }) => {
     return { current: state.current, turns: state.turns, live: dialogue.liveTurns(state).length };
 }"""
 SHOWN = ("status", "reason", "head", "items", "usage", "error", "superseded_by", "model")
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, service: Service) -> Iterator[Page]:
+    """A page of the same origin that runs nothing of its own."""
+    page = browser.new_page()
+    page.goto(f"{service.url}/signed-out.html")
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize(

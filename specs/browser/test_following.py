@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
 from specs.browser.conftest import NETWORK_NOISE, Launch, without_complaint
 from specs.browser.gate import Gate
 from specs.browser.on_page import (
+    COMPLETE,
     INTERRUPTED,
     LONG_MS,
     STOPPED,
@@ -42,7 +43,7 @@ LOST = "Connection lost. Trying again. What you see is kept."
 def test_a_reload_in_mid_answer_loses_and_doubles_nothing(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation)
+    job = service.slow(conversation, count=250)
     for events in (10, 40, 70):
         wait_for_events(page, job, events)
         page.reload()
@@ -86,6 +87,19 @@ def test_a_question_asked_while_the_service_is_away_is_answered_when_it_is_back(
         expect(question(page, 1)).to_have_text("Is anybody there?")
         mortal.start()
         expect(answer(page, 1)).to_have_text("Is anybody there?", timeout=LONG_MS)
+    context.close()
+
+
+def test_a_worker_that_could_not_be_loaded_is_started_again(
+    browser: Browser, service: Service, session: StorageState
+) -> None:
+    context = browser.new_context(storage_state=session, base_url=service.url)
+    context.route("**/shared_worker.js", lambda route: route.abort(), times=1)
+    with without_complaint(context, noise=NETWORK_NOISE):
+        page = context.new_page()
+        page.goto("/")
+        ask(page, "Does it arrive?")
+        expect_end(page, 1, COMPLETE)
     context.close()
 
 
@@ -152,7 +166,7 @@ def test_two_tabs_tell_the_same_story_and_one_outlives_the_other(
     conversation = service.conversation()
     first = context.new_page()
     first.goto(f"/#{conversation}")
-    job = service.slow(conversation)
+    job = service.slow(conversation, count=300)
     wait_for_events(first, job, 20)
     second = context.new_page()
     second.goto(f"/#{conversation}")
@@ -197,7 +211,7 @@ def test_what_one_tab_asks_another_shows(context: BrowserContext, service: Servi
     for tab in (first, second):
         expect(question(tab, 1)).to_have_text("Heard in both.")
         expect(answer(tab, 1)).to_have_text("Heard in both.")
-    expect_end(second, 1, "Complete.")
+    expect_end(second, 1, COMPLETE)
 
 
 def test_a_tab_that_opens_on_a_long_answer_catches_up_from_the_log(

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import BrowserContext, Dialog, Page, Request, expect
+from collections.abc import Iterator
 
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Page,
+    Request,
+    StorageState,
+    expect,
+)
+
+from specs.browser.conftest import without_complaint
 from specs.browser.on_page import (
     COMPLETE,
     answer,
@@ -45,12 +56,51 @@ CORPUS = {
 }
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser, service: Service, session: StorageState) -> Iterator[BrowserContext]:
+    """One browser for the whole corpus: what one text left behind, the next would meet."""
+    context = browser.new_context(storage_state=session, base_url=service.url)
+    with without_complaint(context):
+        yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def page(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/")
+    return page
+
+
+@pytest.fixture
+def watched(context: BrowserContext, page: Page) -> Iterator[Watched]:
+    """What the browser asks for, and what pops up, while a spec runs."""
+    watched = Watched()
+    context.on("request", watched.note)
+    page.on("dialog", watched.dismiss)
+    yield watched
+    context.remove_listener("request", watched.note)
+    page.remove_listener("dialog", watched.dismiss)
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.dialogs: list[str] = []
+
+    def note(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+
 @requirement("page.hostile-text")
 @pytest.mark.parametrize("text", CORPUS.values(), ids=CORPUS.keys())
 def test_hostile_text_is_shown_as_text_and_runs_nothing(
-    page: Page, context: BrowserContext, service: Service, text: str
+    page: Page, watched: Watched, service: Service, text: str
 ) -> None:
-    requests, dialogs = watched(context, page)
     conversation = service.conversation(text[:60])
     page.goto(f"/#{conversation}")
     expect(page.get_by_role("heading", level=1)).to_have_js_property("textContent", text[:60])
@@ -61,35 +111,29 @@ def test_hostile_text_is_shown_as_text_and_runs_nothing(
     for role in ("link", "img", "button", "textbox", "form", "article"):
         expect(answer(page, 1).get_by_role(role)).to_have_count(0)
     assert page.evaluate("() => window.hostile ?? null") is None
-    assert [url for url in requests if not url.startswith(service.url)] == []
-    assert dialogs == []
+    assert [url for url in watched.requests if not url.startswith(service.url)] == []
+    assert watched.dialogs == []
     assert page.url == f"{service.url}/#{conversation}"
     assert service.job(job)["status"] == "completed"
-    page.reload()
-    expect(answer(page, 1)).to_have_js_property("textContent", text)
 
 
-def watched(context: BrowserContext, page: Page) -> tuple[list[str], list[str]]:
-    """What the browser asks for, and what pops up, from now on."""
-    requests: list[str] = []
-    dialogs: list[str] = []
-
-    def note(request: Request) -> None:
-        requests.append(request.url)
-
-    def dismiss(dialog: Dialog) -> None:
-        dialogs.append(dialog.message)
-        dialog.dismiss()
-
-    context.on("request", note)
-    page.on("dialog", dismiss)
-    return requests, dialogs
+@requirement("page.hostile-text")
+def test_hostile_text_is_shown_as_text_when_it_is_read_again(page: Page, service: Service) -> None:
+    conversation = service.conversation("The whole corpus")
+    for text in CORPUS.values():
+        service.whole_log(service.ask(conversation, input=text, model="echo"))
+    page.goto(f"/#{conversation}")
+    for number, text in enumerate(CORPUS.values(), 1):
+        expect(question(page, number)).to_have_js_property("textContent", text)
+        expect(answer(page, number)).to_have_js_property("textContent", text)
+    assert page.evaluate("() => window.hostile ?? null") is None
 
 
 @requirement("page.hostile-text")
 def test_hostile_text_typed_at_the_page_is_a_title_and_a_question_and_nothing_else(
     page: Page,
 ) -> None:
+    page.goto("/#")
     text = "<img src=x onerror='window.hostile=1'> <b>bold</b>"
     ask(page, text)
     expect_end(page, 1, COMPLETE)

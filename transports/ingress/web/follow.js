@@ -3,7 +3,8 @@
 // BroadcastChannel; where there are no locks either (plain http from elsewhere), in the tab itself.
 
 import { Hub } from "./hub.js";
-import { SEEN_RANGES_MAX } from "./limits.js";
+import { BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS, SEEN_RANGES_MAX, WORKER_MS } from "./limits.js";
+import { randomKey } from "./random_key.js";
 
 /** @typedef {import("./fold.js").Event} Event */
 /** @typedef {(message: object) => void} Post */
@@ -29,6 +30,8 @@ export class Follower {
     this.#listener = listener;
     this.#post = openHub((message) => this.#receive(message), () => this.#begin());
     addEventListener("online", () => this.#post({ op: "online" }));
+    // A page that comes back from the browser's memory has missed what its hub said meanwhile.
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
   }
 
   /** @param {string} stream @param {number} after */
@@ -99,28 +102,55 @@ function openHub(receive, begin) {
 
 /** @param {(message: any) => void} receive @param {() => void} begin @returns {Post} */
 function sharedHub(receive, begin) {
-  const url = new URL("./shared_worker.js", import.meta.url);
-  // The name changes with the messages spoken, so that a tab never meets a worker of another version.
-  const { port } = new SharedWorker(url, { type: "module", name: "runchat-1" });
-  port.addEventListener("message", ({ data }) => receive(data));
-  port.start();
-  const lock = `runchat-tab-${crypto.randomUUID?.() ?? Math.random()}`;
-  void navigator.locks?.request(lock, () => {
-    port.postMessage({ op: "hello", lock });
-    return new Promise(() => {});
+  const lock = `runchat-tab-${randomKey()}`;
+  const held = holdLock(lock);
+  /** @type {MessagePort | null} */
+  let port = null;
+
+  /** @param {number} attempt */
+  const open = (attempt) => {
+    const url = new URL("./shared_worker.js", import.meta.url);
+    // The name changes with the messages spoken, so that a tab never meets a worker of another version.
+    const worker = new SharedWorker(url, { type: "module", name: "runchat-1" });
+    const mine = (port = worker.port);
+    // A worker whose files could not be fetched says so, or says nothing: it is started again.
+    const again = () => {
+      if (port !== mine) return;
+      mine.postMessage({ op: "bye" });
+      port = null;
+      setTimeout(() => {
+        open(attempt + 1);
+        begin();
+      }, Math.min(BACKOFF_LONGEST_MS, BACKOFF_FIRST_MS * 2 ** attempt));
+    };
+    const watchdog = setTimeout(again, WORKER_MS);
+    worker.addEventListener("error", again);
+    mine.addEventListener("message", ({ data }) => {
+      clearTimeout(watchdog);
+      if (port === mine) receive(data);
+    });
+    mine.start();
+    void held.then(() => mine.postMessage({ op: "hello", lock }));
+  };
+
+  open(0);
+  addEventListener("pagehide", () => port?.postMessage({ op: "bye" }));
+  return (message) => port?.postMessage(message);
+}
+
+/** Holds a lock while this page lives, and says when it is held. @param {string} name @returns {Promise<void>} */
+function holdLock(name) {
+  return new Promise((held) => {
+    void navigator.locks?.request(name, () => {
+      held();
+      return new Promise(() => {});
+    });
   });
-  addEventListener("pagehide", () => port.postMessage({ op: "bye" }));
-  addEventListener("pageshow", (event) => {
-    if (!event.persisted) return;
-    location.reload();
-  });
-  void begin;
-  return (message) => port.postMessage(message);
 }
 
 /** @param {(message: any) => void} receive @param {() => void} begin @returns {Post} */
 function electedHub(receive, begin) {
-  const me = crypto.randomUUID();
+  const me = randomKey();
   const channel = new BroadcastChannel("runchat-1");
   channel.addEventListener("message", ({ data }) => {
     if (data.to === me) receive(data);
@@ -131,15 +161,8 @@ function electedHub(receive, begin) {
     channel.postMessage({ from: me, op: "hello", lock });
     begin();
   };
-  void navigator.locks.request(lock, () => {
-    greet();
-    return new Promise(() => {});
-  });
-  void navigator.locks.request("runchat-leader", () => {
-    lead();
-    return new Promise(() => {});
-  });
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  void holdLock(lock).then(greet);
+  void holdLock("runchat-leader").then(lead);
   return (message) => channel.postMessage({ ...message, from: me });
 }
 

@@ -11,6 +11,8 @@ export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_LONGEST_MS = 5_000;
 /** The server sends a heartbeat each 15 s; two missed and a little more mean that the connection is dead. */
 export const SILENCE_MS = 40_000;
+/** A worker speaks as soon as it has started; one that is silent for so long was not loaded. */
+export const WORKER_MS = 10_000;
 /** Events posted to a tab that it has not yet taken; past it the tab reads the log itself when it wakes. */
 export const UNTAKEN_MAX = 2_000;
 /** Events a page of the log, read by a tab that joins late. */

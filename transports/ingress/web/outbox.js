@@ -4,6 +4,7 @@
 
 import { call, Refusal } from "./api.js";
 import { BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS, TITLE_CHARACTERS } from "./limits.js";
+import { randomKey } from "./random_key.js";
 
 /**
  * @typedef {object} Letter
@@ -109,9 +110,4 @@ function titleOf(input) {
 /** A refusal that another try would only meet again. @param {unknown} error */
 function isFinal(error) {
   return error instanceof Refusal && error.status < 500 && error.status !== 429;
-}
-
-/** A random key; randomUUID is missing on plain http from elsewhere. */
-export function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
