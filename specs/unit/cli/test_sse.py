@@ -27,11 +27,7 @@ FRAMES = [
 def test_any_pieces_of_a_stream_give_the_same_frames(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
     frames = Frames()
-    found = [
-        frame
-        for begin, end in pairwise(places)
-        for frame in frames.feed(STREAM[begin:end])
-    ]
+    found = [frame for begin, end in pairwise(places) for frame in frames.feed(STREAM[begin:end])]
     assert found == FRAMES
 
 
