@@ -75,3 +75,9 @@ class Diary(TrioActor):
 
     async def handle_parts(self, parts: list[Any]) -> None:
         self.seen.append(parts)
+
+
+class NeverStarts(Diary):
+    async def started(self) -> None:
+        await super().started()
+        raise ValueError("in started")

@@ -114,14 +114,14 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_network_filesystem_is_known_by_its_mount() -> None:
     mounts = linux_mounts(
         "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
-        "30 22 0:26 / /home/a\\040b rw - nfs4 host:/share rw\n"
-        "31 30 0:27 / /home/a\\040b/disk rw - xfs /dev/vdb rw\n"
-        "32 22 0:28 / /home/c rw - ext4 /dev/vdc rw\n"
-        "33 22 0:29 / /home/c rw - fuse.sshfs host: rw\n"
+        "30 22 0:26 / /srv/a\\040b rw - nfs4 host:/share rw\n"
+        "31 30 0:27 / /srv/a\\040b/disk rw - xfs /dev/vdb rw\n"
+        "32 22 0:28 / /srv/c rw - ext4 /dev/vdc rw\n"
+        "33 22 0:29 / /srv/c rw - fuse.sshfs host: rw\n"
     )
     kinds = [
         filesystem_of(Path(place), mounts)
-        for place in ("/home/a b/data", "/home/a b/disk/data", "/home/c", "/srv")
+        for place in ("/srv/a b/data", "/srv/a b/disk/data", "/srv/c", "/srv")
     ]
 
     assert kinds == ["nfs4", "xfs", "fuse.sshfs", "ext4"]
