@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from harness import faults
 from harness.simulation import plan as plans
 from harness.simulation.plan import Plan
+from harness.simulation.planted import PLANTED
 from harness.simulation.process import Build
 from harness.simulation.world import simulate
 
@@ -46,35 +47,40 @@ def main(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     names = _names(args.faults)
     first, last = args.seeds
+    build = PLANTED[args.plant] if args.plant else None
     if args.trace or args.only is not None:
-        return _replay(plans.make(first, names, args.steps), args.only, shows=args.trace)
+        plan = plans.make(first, names, args.steps)
+        return _replay(plan if args.only is None else plan.keep(args.only), build, args.trace)
     began = time.monotonic()
-    told = list(run_seeds(range(first, last + 1), names, args.steps, args.jobs))
+    told = list(run_seeds(range(first, last + 1), names, args.steps, args.jobs, args.plant))
     _sum_up(told, args.steps, time.monotonic() - began)
     failed = [each for each in told if each.wrong]
     for each in failed[:FAILURES_TOLD]:
-        _explain(plans.make(each.seed, names, args.steps), each, args.faults)
+        _explain(plans.make(each.seed, names, args.steps), each, args.faults, args.plant)
     return 1 if failed else 0
 
 
 def run_seeds(
-    seeds: Sequence[int], names: Collection[str], steps: int, jobs: int
+    seeds: Sequence[int], names: Collection[str], steps: int, jobs: int, plant: str | None = None
 ) -> Iterator[Told]:
     """Yield what each seed came to, in order, several at once on as many processes."""
     shares = [tuple(seeds[start : start + SHARE]) for start in range(0, len(seeds), SHARE)]
     if jobs == 1 or len(shares) == 1:
         for share in shares:
-            yield from _run_share(share, frozenset(names), steps)
+            yield from _run_share(share, frozenset(names), steps, plant)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
     with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
-        running = [pool.submit(_run_share, each, frozenset(names), steps) for each in shares]
+        running = [pool.submit(_run_share, each, frozenset(names), steps, plant) for each in shares]
         for future in running:
             yield from future.result()
 
 
-def _run_share(seeds: Sequence[int], names: frozenset[str], steps: int) -> list[Told]:
-    return [run_seed(plans.make(seed, names, steps)) for seed in seeds]
+def _run_share(
+    seeds: Sequence[int], names: frozenset[str], steps: int, plant: str | None
+) -> list[Told]:
+    build = PLANTED[plant] if plant else None
+    return [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
 
 
 def run_seed(plan: Plan, build: Build | None = None) -> Told:
@@ -110,8 +116,8 @@ def shrink(plan: Plan, build: Build | None = None, runs: int = SHRINK_RUNS) -> t
     return kept
 
 
-def _replay(plan: Plan, only: tuple[int, ...] | None, *, shows: bool) -> int:
-    outcome = simulate(plan if only is None else plan.keep(only), keeps_lines=shows)
+def _replay(plan: Plan, build: Build | None, shows: bool) -> int:
+    outcome = simulate(plan, build=build, keeps_lines=shows)
     for line in (*outcome.lines, *outcome.wrongs):
         print(line)
     print(f"seed {plan.seed}: trace {outcome.digest}")
@@ -122,17 +128,18 @@ def _sum_up(told: Sequence[Told], steps: int, seconds: float) -> None:
     commits, seen = sum(each.commits for each in told), sum(each.seen for each in told)
     lives, virtual_s = sum(each.lives for each in told), sum(each.virtual_s for each in told)
     failed = sum(1 for each in told if each.wrong)
-    print(
-        f"{len(told)} seeds of {steps} steps in {seconds:.1f} s"
-        f" ({len(told) / seconds:.1f} seeds/s): {lives} lives, {commits} commits, {seen} events read, {virtual_s:.0f} virtual s;"
-        f" {failed} failed"
-    )
+    rate = len(told) / seconds
+    print(f"{len(told)} seeds of {steps} steps in {seconds:.1f} s ({rate:.1f} seeds/s): ", end="")
+    print(f"{lives} lives, {commits} commits, {seen} events read, ", end="")
+    print(f"{virtual_s:.0f} virtual s; {failed} failed")
 
 
-def _explain(plan: Plan, told: Told, faults_given: str) -> None:
-    kept = shrink(plan)
-    again = simulate(plan.keep(kept)).wrongs
-    steps = f"--steps {len(plan.steps)} --only {','.join(map(str, kept))}"
+def _explain(plan: Plan, told: Told, faults_given: str, plant: str | None) -> None:
+    build = PLANTED[plant] if plant else None
+    kept = shrink(plan, build)
+    again = simulate(plan.keep(kept), build=build).wrongs
+    steps = f"--plant {plant} " if plant else ""
+    steps += f"--steps {len(plan.steps)} --only {','.join(map(str, kept))}"
     print(f"seed {plan.seed}: {told.wrong[:300]}", file=sys.stderr)
     print(f"  with {len(kept)} of its steps: {' '.join(again)[:300]}", file=sys.stderr)
     print(
@@ -172,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--steps", type=int, default=plans.STEPS, help="of each seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--plant", choices=PLANTED, help="a bug, to see that it is caught")
     parser.add_argument("--trace", action="store_true", help="print all that happens in one seed")
     parser.add_argument("--only", type=_places, metavar="N,...", help="places of the steps kept")
     return parser

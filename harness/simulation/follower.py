@@ -31,6 +31,7 @@ class Follower:
     cursor: int | None = 0  # None: wherever the log is when it connects
     ended: bool = False  # it has read the terminal event, or was told that there is no more
     connected: bool = False
+    reading: bool = False  # it has been let in and has not been sent away
     by_header: bool = True  # resumes by Last-Event-ID, else by ?after=
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -45,7 +46,7 @@ class Follower:
         except Garbled as garbled:
             self.oracle.wrong("only the contract's blocks", self.name, garbled)
         finally:
-            self.connected = False
+            self.connected = self.reading = False
 
     def drop(self) -> None:
         """Let go of the connection, keep the cursor."""
@@ -80,6 +81,7 @@ class Follower:
             await self._read(exchange)
 
     async def _read(self, exchange: Exchange) -> None:
+        self.reading = True
         async for frame in exchange.frames():
             if frame.event is None:
                 if self.cursor is None:

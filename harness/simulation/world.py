@@ -31,6 +31,8 @@ from store.database import MEMORY, open_database
 from store.guards import authorizer
 from store.opening import Store
 
+DISK_PAUSES_S: Final = (0.0, 0.0, 0.0, 0.001, 0.004, 0.02)
+WOKEN_S: Final = 3.0  # virtual; shorter than a heartbeat, after which a reader looks by itself
 REST_S: Final = 1500.0  # virtual; a stall ends after 120 s, and several may wait in one queue
 RESTART_S: Final = 0.01  # from the end of a life to the next; a real one takes longer
 REFUSED_S: Final = 1.0  # the same where it could not start, for want of space
@@ -94,11 +96,13 @@ class World:
         store.writer.conn = cast("Any", FaultyConnection(store.writer.conn, self.faults))
         build.on_store(store)
         chance = random.Random(f"ids {plan.seed}")  # noqa: S311  it repeats, that is its point
+        disk = random.Random(f"disk {plan.seed}")  # noqa: S311
         self.machine = Machine(
             store=store,
             providers=(self.vendor,),
             clock=clock,
             ids=Ids(clock, chance),
+            disk_pause_s=lambda: disk.choice(DISK_PAUSES_S),
             faults=self.faults,
             oracle=self.oracle,
             note=note,
@@ -204,6 +208,11 @@ class World:
                 await self._until_up()
         for job_id in self.oracle.unfinished():
             self.oracle.wrong("every job ends", job_id)
+        await trio.sleep(WOKEN_S)
+        for follower in self.clients.followers:
+            length = len(self.oracle.logs.get(follower.stream, ()))
+            if follower.reading and follower.cursor != length:
+                self.oracle.wrong("a reader that waits is woken", follower.name, follower.cursor)
         await trio.sleep(GRACE_S)
         if not self.oracle.wrongs:
             await self._look_at_all()
