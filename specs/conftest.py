@@ -23,6 +23,8 @@ BOUND_S = 100  # below faulthandler_timeout, so that a hanging spec fails and th
 VIRTUAL_BOUND_S = 366 * 86_400  # a simulation may live through a year
 VIRTUAL_CLOCKS = {"autojump_clock", "mock_clock"}
 
+LAST = "test_every_route_and_status_was_exercised"  # of a full run: it looks at all before it
+
 AsyncSpec = Callable[..., Awaitable[None]]
 
 
@@ -34,7 +36,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path == BROWSER and config.getini("trio_mode") else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def is_full(config: pytest.Config) -> bool:
+    """Whether all specs of the run are to run, none chosen."""
+    chosen = config.option.keyword or config.option.markexpr
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    last = [item for item in items if item.name == LAST]
+    items[:] = [item for item in items if item.name != LAST] + (last if is_full(config) else [])
     for item in items:
         if isinstance(item, pytest.Function):
             virtual = VIRTUAL_CLOCKS & set(item.fixturenames)
@@ -62,11 +72,8 @@ def bounded(spec: AsyncSpec, seconds: float) -> AsyncSpec:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword:
+    if is_full(config):
         unproved = sorted(IDS - proved())
         if unproved:
             terminalreporter.section(f"{len(unproved)} promises without a spec")
             terminalreporter.line(" ".join(unproved))
-
-
-# The validation of every answer and event, and the proof of every route, join here with the routes.

@@ -7,20 +7,15 @@ import re
 import httpx
 import pytest
 
-from harness import contract
 from runtime.settings import Server
 from specs.requirements import requirement
 from specs.support import talk
+from specs.support.faults import break_the_audit
 from specs.support.server import Service, service
 from transports.ingress.http.routes import page
 
 APP = "https://app.example.org"
 JSON = {"Content-Type": "application/json"}
-
-
-@requirement("contract.openapi", "contract.events")
-def test_the_committed_contract_is_the_one_the_code_makes() -> None:
-    assert contract.drift() == []
 
 
 @requirement("http.request-id", "http.traceparent")
@@ -143,6 +138,34 @@ async def test_a_link_signs_a_browser_in() -> None:
     assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=2592000"} <= set(attributes)
     assert "Secure" not in attributes
     assert who == {"tenant": "local", "user": "ann", "admin": False}
+
+
+@requirement("signin.single-use", "audit.fail-closed")
+async def test_a_link_that_is_spent_unknown_or_cannot_be_audited_signs_nobody_in() -> None:
+    async with service() as running:
+        await running.client()
+        spent, unspent = await running.code(), await running.code()
+        browser = running.stranger()
+        answers = [await browser.get(f"/signin?code={spent}") for _ in range(2)]
+        answers.append(await browser.get("/signin?code=nobody-made-this"))
+        answers.append(await browser.get("/signin"))
+        await break_the_audit(running)
+        answers.append(await running.stranger().get(f"/signin?code={unspent}"))
+        kept = await browser.delete("/api/session", headers={"Origin": running.url})
+        who = await browser.get("/api/session")
+
+    assert [each.status_code for each in answers] == [303, 401, 401, 401, 503]
+    assert [each for each in answers[1:] if "Set-Cookie" in each.headers] == []
+    assert (kept.status_code, who.status_code) == (503, 200)
+
+
+async def test_a_stopping_service_begins_no_conversation() -> None:
+    async with service() as running:
+        client = await running.client()
+        running.services.desk.closing = True
+        refused = await client.post("/api/conversations", json={})
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
 
 
 @requirement("settings.forwarded")

@@ -13,9 +13,9 @@ from runtime import limits
 from runtime.clock import SystemClock
 from specs.requirements import requirement
 from specs.support import talk
+from specs.support.faults import break_the_audit
 from specs.support.scripted import Scripted
 from specs.support.server import Service, service
-from store.writer import Write
 
 CREATE = "/api/conversations"
 
@@ -169,19 +169,6 @@ async def test_every_accepted_mutation_has_its_audit_entry_and_a_refused_one_non
             ("job.abort", waiting),
             ("job.abort", second),
         ]
-
-
-async def break_the_audit(running: Service) -> None:
-    """Have the database refuse every further audit entry, as a damaged table would."""
-
-    def rows(db: Any) -> None:
-        db.conn.set_authorizer(None)
-        db.execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON audit"
-            " BEGIN SELECT RAISE(ABORT, 'the audit trail is broken'); END"
-        )
-
-    await running.writer.write(Write(rows=rows))
 
 
 @requirement("audit.fail-closed")
