@@ -61,7 +61,12 @@ class Service:
         """A sign-in link, good for one use."""
         command = [str(RUNCHAT), "link", "--data", str(self.data)]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=WAIT_S, env=environment()
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=WAIT_S,
+            env=environment(),
         )
         return done.stdout.split()[-1]
 

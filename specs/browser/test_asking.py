@@ -84,11 +84,12 @@ def test_an_answer_is_shown_as_it_comes(page: Page, service: Service) -> None:
     conversation = service.conversation("As it comes")
     page.goto(f"/#{conversation}")
     expect(page.get_by_role("heading", level=1)).to_have_text("As it comes")
-    job = service.slow(conversation, count=150)
+    job = service.slow(conversation)
     wait_for_events(page, job, 10)
     expect(answer(page, 1)).to_have_accessible_description(WRITING)
     expect(answer(page, 1)).to_have_text(re.compile("^[0-9a-f]{15} [0-9a-f]{15}"))
-    expect_one_story(page, service, job, 1)
+    button(page, "Stop").click()
+    expect_one_story(page, service, job, 1, STOPPED)
 
 
 def test_the_chosen_model_answers_and_stays_chosen(page: Page) -> None:
@@ -138,7 +139,7 @@ def test_ask_instead_replaces_the_running_answer(page: Page, service: Service) -
 def test_ask_next_waits_for_the_running_answer(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    first = service.slow(conversation, count=60)
+    first = service.slow(conversation, count=200)
     wait_for_events(page, first, 5)
     ask(page, "Then this.")
     ask(page, "And then that.")

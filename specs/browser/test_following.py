@@ -43,12 +43,14 @@ LOST = "Connection lost. Trying again. What you see is kept."
 def test_a_reload_in_mid_answer_loses_and_doubles_nothing(page: Page, service: Service) -> None:
     conversation = service.conversation()
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=250)
+    job = service.slow(conversation)
     for events in (10, 40, 70):
         wait_for_events(page, job, events)
         page.reload()
     expect(composer(page)).to_be_focused()
-    expect_one_story(page, service, job, 1)
+    wait_for_events(page, job, 100)
+    button(page, "Stop").click()
+    expect_one_story(page, service, job, 1, STOPPED)
 
 
 @requirement("page.server-restart")
@@ -166,14 +168,16 @@ def test_two_tabs_tell_the_same_story_and_one_outlives_the_other(
     conversation = service.conversation()
     first = context.new_page()
     first.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=300)
+    job = service.slow(conversation)
     wait_for_events(first, job, 20)
     second = context.new_page()
     second.goto(f"/#{conversation}")
     wait_for_events(second, job, 40)
     expect(answer(first, 1)).to_have_accessible_description(WRITING)
     first.close()
-    expect_one_story(second, service, job, 1)
+    wait_for_events(second, job, len(service.log(job)) + 20)
+    button(second, "Stop").click()
+    expect_one_story(second, service, job, 1, STOPPED)
 
 
 @requirement("page.tabs")
@@ -220,12 +224,14 @@ def test_a_tab_that_opens_on_a_long_answer_catches_up_from_the_log(
     conversation = service.conversation()
     first = context.new_page()
     first.goto(f"/#{conversation}")
-    job = service.slow(conversation, count=2_500, interval_ms=1)
+    job = service.slow(conversation, interval_ms=1)
     wait_for_events(first, job, 1_000)
     second = context.new_page()
     second.goto(f"/#{conversation}")
-    expect_one_story(first, service, job, 1)
-    expect_one_story(second, service, job, 1)
+    wait_for_events(second, job, 1_000)
+    button(second, "Stop").click()
+    expect_one_story(first, service, job, 1, STOPPED)
+    expect_one_story(second, service, job, 1, STOPPED)
 
 
 def test_a_reader_who_scrolled_up_stays_there_and_can_jump_to_the_latest(
