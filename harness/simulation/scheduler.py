@@ -9,7 +9,6 @@ there. Source: trio 0.35 `_core/_run.py` (`unrolled_run`).
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -37,9 +36,8 @@ def run(program: Callable[[], Awaitable[T]], seed: int, *, seeds_trio: bool = Tr
     inner: Any = trio._core._run  # noqa: SLF001  trio offers no other way
     switch, state = inner._ALLOW_DETERMINISTIC_SCHEDULING, inner._r.getstate()  # noqa: SLF001
     try:
-        if seeds_trio:
-            inner._ALLOW_DETERMINISTIC_SCHEDULING = True  # noqa: SLF001
-            inner._r.setstate(random.Random(seed).getstate())  # noqa: S311, SLF001
+        inner._ALLOW_DETERMINISTIC_SCHEDULING = seeds_trio  # noqa: SLF001
+        inner._r.seed(seed if seeds_trio else None)  # noqa: SLF001  None: the machine's randomness
         return trio.run(program, clock=MockClock(autojump_threshold=0))
     finally:
         inner._ALLOW_DETERMINISTIC_SCHEDULING = switch  # noqa: SLF001

@@ -8,6 +8,7 @@ terminal mark was sent) is what the product cannot know by itself, so the laws a
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -85,9 +86,10 @@ class Scripted:
         call = Call(opened_at=trio.current_time())
         self.calls.setdefault(request.job_id, []).append(call)
         try:
-            async for part in _say(request.options):
-                call.marked |= isinstance(part, End)
-                yield part
+            async with aclosing(_say(request.options)) as parts:
+                async for part in parts:
+                    call.marked |= isinstance(part, End)
+                    yield part
         finally:
             call.closed_at = trio.current_time()
 

@@ -203,19 +203,25 @@ class World:
         self.faults.disarm()
         await self._until_up()
         with trio.move_on_after(REST_S):
-            while self.oracle.unfinished() and not self.oracle.wrongs:
-                await trio.sleep(0.5)
-                await self._until_up()
+            while not self.oracle.wrongs:
+                await self._until_all_ended()
+                await trio.sleep(GRACE_S)
+                if not self.oracle.unfinished():
+                    break
         for job_id in self.oracle.unfinished():
             self.oracle.wrong("every job ends", job_id)
+        if not self.oracle.wrongs:
+            await self._look_at_all()
+
+    async def _until_all_ended(self) -> None:
+        while self.oracle.unfinished() and not self.oracle.wrongs:
+            await trio.sleep(0.5)
+            await self._until_up()
         await trio.sleep(WOKEN_S)
         for follower in self.clients.followers:
             length = len(self.oracle.logs.get(follower.stream, ()))
             if follower.reading and follower.cursor != length:
                 self.oracle.wrong("a reader that waits is woken", follower.name, follower.cursor)
-        await trio.sleep(GRACE_S)
-        if not self.oracle.wrongs:
-            await self._look_at_all()
 
     async def _look_at_all(self) -> None:
         for follower in self.clients.followers:

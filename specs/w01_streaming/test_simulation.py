@@ -1,0 +1,75 @@
+"""The whole product in one thread, with random clients and faults: the laws hold in every seed."""
+
+import os
+import subprocess
+import sys
+
+from harness import faults, sim
+from harness.simulation import plan as plans
+from harness.simulation.world import simulate
+from specs.requirements import requirement
+
+SEEDS = 200
+TIMEOUT_S = 300
+
+
+def digests(seeds: range, *, seeds_trio: bool = True) -> list[str]:
+    return [
+        simulate(plans.make(seed, faults.NAMES), seeds_trio=seeds_trio).digest for seed in seeds
+    ]
+
+
+@requirement(
+    "grammar.sequence",
+    "grammar.unchanging",
+    "grammar.one-end",
+    "grammar.deltas-equal-done",
+    "grammar.fold-is-get",
+    "end.partial-kept",
+    "jobs.replace-order",
+    "jobs.replace-atomic",
+    "jobs.replace-names-successor",
+    "jobs.replace-no-late-part",
+    "sse.never-before-commit",
+    "sse.same-bytes",
+    "http.foreign-is-absent",
+)
+def test_the_laws_hold_in_200_seeds_with_every_fault() -> None:
+    told = list(sim.run_seeds(range(1, SEEDS + 1), faults.NAMES, plans.STEPS, os.cpu_count() or 1))
+    assert {each.seed: each.wrong for each in told if each.wrong} == {}
+    assert len(told) == SEEDS
+    assert sum(each.seen for each in told) > 20 * SEEDS
+    assert sum(each.lives for each in told) > 2 * SEEDS
+
+
+def test_the_laws_hold_where_nothing_goes_wrong() -> None:
+    told = list(sim.run_seeds(range(1, 21), (), plans.STEPS, 1))
+    assert {each.seed: each.wrong for each in told if each.wrong} == {}
+    assert {each.lives for each in told} == {1}
+
+
+def test_a_seed_is_one_trace_and_other_seeds_are_others() -> None:
+    first = digests(range(1, 11))
+    assert digests(range(1, 11)) == first
+    assert len(set(first)) == 10
+
+
+def test_a_seed_is_one_trace_in_another_process_too() -> None:
+    code = (
+        "from harness import faults; from harness.simulation import plan;"
+        "from harness.simulation.world import simulate;"
+        "print(*[simulate(plan.make(s, faults.NAMES)).digest for s in range(7, 2, -1)])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+    )
+    assert said.stdout.split() == digests(range(7, 2, -1))
+
+
+def test_without_seeding_trio_one_seed_is_many_traces() -> None:
+    assert len({digests(range(1, 2), seeds_trio=False)[0] for _ in range(5)}) > 1
