@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from specs.requirements import requirement
+from specs.support.cutting import Cutting
 from specs.support.process import (
     RUNCHAT,
     WAIT_S,
@@ -209,6 +209,26 @@ def test_at_a_terminal_ctrl_c_stops_an_answer_and_the_conversation_goes_on(
         assert service.job(job)["status"] == "aborted"
 
 
+@requirement("chat.aborted", "chat.starts-a-service")
+def test_ctrl_c_is_for_chat_and_not_for_the_service_that_it_started(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with closing(Screen("chat", "--data", data, "--model", "local/smollm2")) as screen:
+        screen.until("> ")
+        screen.type("Count to a million.\n")
+        screen.until("\x1b[K")  # the spinner has made room for the first word
+        pid = service_of(data)["pid"]
+        os.killpg(screen.process.pid, signal.SIGINT)
+        screen.until("the answer was stopped")
+        screen.until("> ")
+        screen.type("Say yes.\n")
+        screen.until("\x1b[K")
+        assert service_of(data)["pid"] == pid
+        os.killpg(screen.process.pid, signal.SIGINT)
+        screen.until("the answer was stopped")
+        screen.type("/quit\n")
+        assert screen.exit() == 0
+
+
 @requirement("chat.aborted")
 def test_at_a_terminal_a_spinner_turns_until_the_first_word(tmp_path: Path) -> None:
     words = ("chat", "--data", tmp_path / "data", "--model", "local/smollm2", "Hello!")
@@ -287,61 +307,6 @@ def test_racing_starters_share_the_winners_service(tmp_path: Path) -> None:
 # --- a service that goes and comes back ---
 
 
-class Cutting:
-    """A way to a service that breaks after so many bytes, again and again."""
-
-    def __init__(self, port: int, cuts: list[int]) -> None:
-        self._port, self._cuts = port, cuts
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(WAIT_S)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._run(self._accept)
-
-    @property
-    def connections(self) -> int:
-        return len(self._sockets) // 2
-
-    def _run(self, function: Callable[..., None], *words: object) -> None:
-        thread = threading.Thread(target=function, args=words)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._port), timeout=WAIT_S)
-                client.settimeout(WAIT_S)
-                self._sockets += [client, server]
-                self._run(self._pass, client, server, [])
-                self._run(self._pass, server, client, self._cuts)
-
-    def _pass(self, source: socket.socket, sink: socket.socket, cuts: list[int]) -> None:
-        passed = 0
-        with suppress(OSError):
-            while data := source.recv(1024):
-                passed += len(data)
-                sink.sendall(data)
-                if cuts and passed > cuts[0]:
-                    cuts.pop(0)
-                    break
-        self._end(source, sink)
-
-    def _end(self, *sockets: socket.socket) -> None:
-        for each in sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._end(self._listener, *self._sockets)
-        for thread in self._threads:
-            thread.join(timeout=WAIT_S)
-        for each in (self._listener, *self._sockets):
-            each.close()
-
-
 @requirement("chat.survives-restart")
 def test_a_broken_connection_costs_chat_not_a_word(shared: Served) -> None:
     words = " ".join(f"word{number}" for number in range(3000))
@@ -364,6 +329,10 @@ def test_chat_goes_on_after_a_restart_and_tells_the_truth_of_a_broken_answer(
             chat.stdin.flush()
             first = os.read(chat.stdout.fileno(), 4096)
             service.kill()
+            assert chat.stderr is not None
+            told = chat.stderr.readline().decode()
+            words = f"the service on {service.data} is gone; waiting for it to come back\n"
+            assert told == words  # and the folder is left to whoever restarts it
             service.port = 0  # it comes back elsewhere
             service.start()
             chat.stdin.write(b"Are you there?\n")

@@ -97,7 +97,7 @@ def test_at_a_stop_an_open_stream_is_told_when_to_come_back_and_ends(service: Se
 
 @requirement("shutdown.stuck-reader")
 def test_a_client_that_has_stopped_reading_does_not_hold_up_the_end(service: Served) -> None:
-    options = {"count": 4000, "size": 16_000, "interval_ms": 1}
+    options = {"count": 500, "size": 16_000}
     job = service.ask(
         service.conversation(), input="much", model="synthetic/tokens", options=options
     )
@@ -109,7 +109,7 @@ def test_a_client_that_has_stopped_reading_does_not_hold_up_the_end(service: Ser
         words += f"Authorization: Bearer {service.token}\r\nAccept: text/event-stream\r\n\r\n"
         reader.sendall(words.encode())
         assert reader.recv(12) == b"HTTP/1.1 200"
-        service.until(job, lambda events: len(events) > 500)  # far more than its window holds
+        service.whole(job)  # 8 MB: far more than its window holds
         service.signal(signal.SIGTERM)
         assert service.exit(timeout_s=2 + 5) == 0
 
