@@ -64,10 +64,9 @@ class Served:
 
     def start(self, *flags: str, **env: str) -> Served:
         """Start it, on its port of before if it had one, and wait for its ready line."""
-        command = [RUNCHAT, "serve", "--port", str(self.port), "--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--announce", "json", *flags],
+                [*self.command(), "--announce", "json", *flags],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -81,6 +80,9 @@ class Served:
         self.port = httpx.URL(self.url).port or 0
         self.api = self.client(self.token)
         return self
+
+    def command(self) -> list[str]:
+        return [RUNCHAT, "serve", "--port", str(self.port), "--data", str(self.data)]
 
     @property
     def log(self) -> Path:
