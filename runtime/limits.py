@@ -30,6 +30,7 @@ READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do 
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
 TAIL_STREAM_BYTES = 512 * 1024  # shared tail of a live stream; who is further behind reads the log
 TAIL_TOTAL_BYTES = 32 * 1024 * 1024  # all tails together
+RENDERINGS_MAX = 4  # ways in which a segment is kept rendered as a whole
 
 # --- runtime: the interpreter ---
 SWITCH_INTERVAL_S = 0.0005  # a busy loop keeps the GIL this long from the writer's thread; at the
@@ -65,11 +66,34 @@ CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
 PROMPT_BYTES_MAX = 4 * 1024 * 1024  # messages read for one prompt, where the window is not known
 CREDENTIALS_NOTED_MAX = 10_000  # credentials whose use is remembered, to write it once a minute
-INTERRUPT_S = 3.0  # at a stop: the ends of the jobs that ran on have so long to be committed
+INTERRUPT_S = 2.0  # at a stop: the ends of the jobs that ran on have so long to be committed; with
+# END_S it stays below the 5 s after the grace (contract, section 1); a later end is the recovery's
 STOP_POLL_S = 0.02  # at a stop: how often we look whether jobs still run
 CONVERSATION_IDLE_S = 60.0  # an idle conversation actor leaves after this and comes back on demand
 JOB_IDLE_S = 1.0  # an ended job's actor leaves after this
 STORE_RETRY_S = (0.1, 5.0)  # first and longest pause before an append is tried again on a full disk
+
+STREAM_IDLE_S = 60.0  # an idle stream's actor leaves after this and comes back on demand
+STREAM_PATH_BYTES_MAX = 1024  # of a stream's path
+CONTENT_TYPE_CHARS_MAX = 256  # of a stream's content type
+PRODUCER_ID_CHARS_MAX = 256  # of a producer's id and of a Stream-Seq
+PRODUCER_NUMBER_MAX = 2**53 - 1  # a producer's epoch and sequence: what JavaScript counts exactly
+STREAM_TTL_S_MAX = 100 * 366 * 86_400  # a century; longer is for ever
+STREAM_TOUCH_PARTS = 10  # a sliding end is written again once a tenth of its time has passed
+STREAM_SWEEP_S = 10.0  # between two looks for streams whose time is over
+STREAM_SWEEP_MAX = 256  # streams ended by one look
+FORK_DEPTH_MAX = 64  # forks of forks; each is one more place to read from
+ERASE_NAMES_MAX = 64  # logs erased in one transaction
+ERASE_PAUSE_S = 0.2  # deletions that come together are erased together
+ERASE_RETRY_S = 5.0  # before erasing is tried again
+SUBSCRIPTIONS_MAX = 256  # of one caller; each append is looked at for all of them
+SUBSCRIPTION_STREAMS_MAX = 1000  # linked to one subscription; a wake looks at each, 20 ms in all
+SUBSCRIPTION_IDLE_S = 60.0  # a subscription without a wake or lease leaves after this
+SUBSCRIPTION_TEXT_MAX = 1024  # characters of a pattern, a description, a worker's name
+LEASE_MS = (1000, 30_000, 600_000)  # least, default and most (protocol, section 6.2)
+WEBHOOK_S = 30.0  # a webhook that has not answered by then has failed
+WEBHOOK_BYTES = 64 * 1024  # of a webhook's answer that are read
+WEBHOOK_RETRY_MS = (1000, 60_000)  # first and longest pause before a retry (protocol, section 7.1)
 
 # --- egress ---
 UNMETERED_JOBS_MAX = 1024  # answers at once of a provider that costs nothing but our own time
@@ -121,6 +145,10 @@ RECHECK_S = 45.0  # authorization of an open stream is looked at again; the cont
 STREAMS_PER_CALLER_MAX = 4000  # open streams of one caller; a bench opens 2,000
 FEED_STREAMS_MAX = 32  # streams one feed follows
 WAIT_S_MAX = 30  # a long poll
+ROTATE_S = 60.0  # a Durable Streams event stream ends after this, and its reader comes back
+LONG_POLL_S = 20.0  # a Durable Streams long poll, unless the settings say otherwise
+CURSOR_S = 20  # a Durable Streams cursor counts these (protocol, section 10.1)
+CURSOR_JITTER_S = 3600  # and leaps by up to this past one that a client has seen
 LOG_LIMIT = 500  # events a JSON page holds where the caller does not say
 LOG_LIMIT_MAX = 1000
 LOG_PAGE_BYTES = 1024 * 1024  # a JSON page ends past this, however many events were asked for
