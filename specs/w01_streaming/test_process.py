@@ -277,3 +277,16 @@ def test_on_a_terminal_one_working_link_is_printed(data: Path) -> None:
         out, _ = process.communicate(timeout=WAIT_S)
         os.close(ours)
     assert (process.returncode, out) == (0, b"")
+
+
+@requirement("idempotency.restart")
+def test_a_key_is_kept_over_a_kill_and_a_start(service: Served) -> None:
+    headers, body = {"Idempotency-Key": "k1"}, {"title": "once"}
+    first = service.api.post("/api/conversations", json=body, headers=headers)
+    service.kill()
+    service.start()
+    second = service.api.post("/api/conversations", json=body, headers=headers)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.content == first.content
+    assert second.headers["Idempotent-Replayed"] == "true"

@@ -153,6 +153,19 @@ def test_a_retraction_takes_back_everything_said(bursts: list[list[Part]]) -> No
     assert refold(log).item_list() == ()
 
 
+@requirement("grammar.items")
+@given(BURSTS)
+def test_an_item_is_started_then_told_then_done_whole(bursts: list[list[Part]]) -> None:
+    log = play(bursts, merges=True, verdict=verdict_for("aborted"))
+
+    told: dict[str, list[str]] = {}
+    for event in log:
+        if event["kind"].startswith("item."):
+            told.setdefault(event["data"]["item_id"], []).append(event["kind"])
+    for kinds in told.values():
+        assert kinds == ["item.started", *["item.delta"] * (len(kinds) - 2), "item.done"]
+
+
 @given(BURSTS, st.lists(PARTS, max_size=4))
 def test_what_comes_after_the_end_is_never_seen(bursts: list[list[Part]], late: list[Part]) -> None:
     verdict = verdict_for("aborted")
