@@ -151,29 +151,68 @@ class Clients:
         act = known.get(step.kind)
         return None if act is None else (lambda: act(step))
 
-    async def _begin(self, step: Step) -> None:
-        owner = pick(CALLERS, step.numbers[0])
-        await self._post(owner, "/api/conversations", {"title": "a talk"}, step.numbers[1])
+    async def begin(self, owner: str = CALLERS[0], number: int = 1) -> Thing | None:
+        """Make a conversation; None where it is not known whether it was made.
 
-    async def _ask(self, step: Step) -> None:
-        if not self.conversations:
-            return await self._begin(step)
-        talk = self.conversations[step.numbers[0] % min(4, len(self.conversations))]
-        script = self._script(step.numbers[1])
+        Args:
+            number: divisible by 3, it makes an idempotency key.
+        """
+        return await self._post(owner, "/api/conversations", {"title": "a talk"}, number)
+
+    async def ask(
+        self,
+        talk: Thing,
+        script: Script,
+        on_active: str = "refuse",
+        *,
+        replaces: str | None = None,
+        number: int = 1,
+    ) -> Thing | None:
+        """Start a job; None where it was refused, or is not known."""
         self.asked += 1
         question = f"question {self.asked}"
         self.scripts[question] = script
+        body: dict[str, Any] = {"input": question, "model": MODEL, "on_active": on_active}
+        body |= {"options": asdict(script)} | ({"replaces": replaces} if replaces else {})
+        return await self._post(talk.owner, f"/api/conversations/{talk.id}/jobs", body, number)
+
+    async def abort(self, job: Thing) -> None:
+        """Stop a job, and check the answer against the log."""
+        path = f"/api/jobs/{job.id}/abort"
+        answer = await self.request(job.owner, "POST", path, allows=(200, 409))
+        if answer:
+            self._check_abort(job.id, answer)
+
+    def follower(self, thing: Thing, cursor: int | None = 0, *, by_header: bool = True) -> Follower:
+        """Return a reader of a job's or a conversation's log, which does not read yet."""
+        follower = Follower(
+            name=f"r{len(self.followers)}",
+            caller=thing.owner,
+            stream=f"{'jobs' if thing.conversation_id else 'conversations'}/{thing.id}",
+            oracle=self.oracle,
+            note=self.note,
+            cursor=cursor,
+            by_header=by_header,
+        )
+        self.followers.append(follower)
+        return follower
+
+    async def _begin(self, step: Step) -> None:
+        await self.begin(pick(CALLERS, step.numbers[0]), step.numbers[1])
+
+    async def _ask(self, step: Step) -> None:
+        if not self.conversations:
+            await self._begin(step)
+            return
+        talk = self.conversations[step.numbers[0] % min(4, len(self.conversations))]
         on_active = pick(("refuse", "replace", "replace", "queue", "queue"), step.numbers[2])
-        body: dict[str, Any] = {
-            "input": question,
-            "model": MODEL,
-            "on_active": on_active,
-            "options": asdict(script),
-        }
-        if on_active == "replace" and step.numbers[3] % 3 == 0:
-            body["replaces"] = self._fence(talk, step.numbers[4])
-        return await self._post(
-            talk.owner, f"/api/conversations/{talk.id}/jobs", body, step.numbers[5]
+        fenced = on_active == "replace" and step.numbers[3] % 3 == 0
+        await self.ask(
+            talk,
+            self._script(step.numbers[1]),
+            on_active,
+            replaces=self._fence(talk, step.numbers[4]) if fenced else None,
+            number=step.numbers[5],
         )
 
     def _fence(self, talk: Thing, number: int) -> str:
@@ -195,7 +234,7 @@ class Clients:
 
     async def _post(
         self, owner: str, path: str, body: Mapping[str, Any], number: int, post: Post | None = None
-    ) -> None:
+    ) -> Thing | None:
         key = post.key if post else (f"key-{number}" if number % 3 == 0 else None)
         job = path.endswith("/jobs")
         allows: tuple[int, ...] = (202,) if job else (201,)
@@ -212,16 +251,16 @@ class Clients:
                 Post(owner=owner, path=path, body=body, key=key, id=made and made["id"])
             )
         if not made or not answer:
-            return
+            return None
         replayed = answer.headers.get("idempotent-replayed") == "true"
         if post and post.id and (made["id"] != post.id or not replayed):
             self.oracle.wrong("one key is one change", post, made["id"], replayed)
         if not replayed:
             action = "job.start" if job else "conversation.create"
             self._accept(action, made["id"], answer)
-        self._learn(owner, made, body, job=job)
+        return self._learn(owner, made, body, job=job)
 
-    def _learn(self, owner: str, made: Any, body: Mapping[str, Any], *, job: bool) -> None:
+    def _learn(self, owner: str, made: Any, body: Mapping[str, Any], *, job: bool) -> Thing:
         """Remember what was made, which must be durable by now."""
         stream = "" if job else f"conversations/{made['id']}"
         if (job and made["id"] not in self.oracle.jobs) or (
@@ -229,10 +268,14 @@ class Clients:
         ):
             self.oracle.wrong("what is accepted is durable", made["id"])
         things = self.jobs if job else self.conversations
-        if all(each.id != made["id"] for each in things):
-            script = self.scripts.get(body.get("input", ""), Script())
-            talk = made.get("conversation_id", "")
-            things.append(Thing(id=made["id"], owner=owner, conversation_id=talk, script=script))
+        for each in things:
+            if each.id == made["id"]:
+                return each
+        script = self.scripts.get(body.get("input", ""), Script())
+        talk = made.get("conversation_id", "")
+        thing = Thing(id=made["id"], owner=owner, conversation_id=talk, script=script)
+        things.append(thing)
+        return thing
 
     def _check_refusal(self, body: Mapping[str, Any], answer: Answer) -> None:
         said = answer.json()
@@ -258,20 +301,10 @@ class Clients:
         if not things:
             return
         thing = things[-1 - step.numbers[1] % min(5, len(things))]
-        noun = "jobs" if thing.conversation_id else "conversations"
-        stream = f"{noun}/{thing.id}"
+        stream = f"{'jobs' if thing.conversation_id else 'conversations'}/{thing.id}"
         places = (0, 0, None, step.numbers[3] % (1 + len(self.oracle.logs.get(stream, ()))))
-        follower = Follower(
-            name=f"r{len(self.followers)}",
-            caller=thing.owner,
-            stream=stream,
-            oracle=self.oracle,
-            note=self.note,
-            cursor=places[step.numbers[2] % 4],
-            by_header=step.numbers[4] % 2 == 0,
-        )
-        self.followers.append(follower)
-        await follower.run(self.connect)
+        cursor, by_header = places[step.numbers[2] % 4], step.numbers[4] % 2 == 0
+        await self.follower(thing, cursor, by_header=by_header).run(self.connect)
 
     async def _resume(self, step: Step) -> None:
         idle = [each for each in self.followers if not each.connected and not each.ended]
@@ -280,14 +313,8 @@ class Clients:
             await follower.run(self.connect)
 
     async def _abort(self, step: Step) -> None:
-        if not self.jobs:
-            return
-        job = self.jobs[-1 - step.numbers[0] % min(5, len(self.jobs))]
-        answer = await self.request(
-            job.owner, "POST", f"/api/jobs/{job.id}/abort", allows=(200, 409)
-        )
-        if answer:
-            self._check_abort(job.id, answer)
+        if self.jobs:
+            await self.abort(self.jobs[-1 - step.numbers[0] % min(5, len(self.jobs))])
 
     def _check_abort(self, job_id: str, answer: Answer) -> None:
         end = self.oracle.jobs[job_id].end

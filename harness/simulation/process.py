@@ -269,11 +269,17 @@ class Process:
         front.extensions["services"], ids.current = self.front, machine.ids
         self.http = HttpServer(front, dates=False)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it takes connections."""
+        return self.up.is_set() and not self._scope.cancel_called
+
     async def up_or_ended(self) -> None:
-        """Wait until it takes connections, or has ended before it did."""
+        """Wait until it takes connections, or has ended."""
         async with trio.open_nursery() as nursery:
-            for event in (self.up, self.ended):
-                nursery.start_soon(_then_cancel, event, nursery.cancel_scope)
+            nursery.start_soon(_then_cancel, self.ended, nursery.cancel_scope)
+            if not self._scope.cancel_called:
+                nursery.start_soon(_then_cancel, self.up, nursery.cancel_scope)
 
     def connect(self) -> trio.abc.Stream | None:
         """Return a connection to the service; None where nobody listens."""

@@ -9,10 +9,12 @@ reader reads to the end, and the store is compared with all that was ever seen.
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
+import orjson
 import trio
 
 from harness.faults import Faults, FaultyConnection, Side
@@ -37,8 +39,9 @@ REST_S: Final = 1500.0  # virtual; a stall ends after 120 s, and several may wai
 RESTART_S: Final = 0.01  # from the end of a life to the next; a real one takes longer
 REFUSED_S: Final = 1.0  # the same where it could not start, for want of space
 GRACE_S: Final = 20.0  # for what was still asked to be answered
-STARTS_MAX: Final = 20
 SIDES: Final[tuple[Side, Side]] = ("before", "after")
+
+Story: TypeAlias = "Callable[[World], Awaitable[None]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,21 @@ class Outcome:
     seen: int  # events that clients have read
     lives: int  # of the process
     virtual_s: float
+    crashes: int  # of actors, on purpose
+    orphans: frozenset[str]  # jobs that ran when a life of the process ended
+    logs: Mapping[str, Sequence[bytes]]  # every event's bytes, by stream
+
+    def log(self, job_id: str) -> list[dict[str, Any]]:
+        """Return a job's log, decoded."""
+        return [orjson.loads(body) for body in self.logs.get(f"jobs/{job_id}", ())]
+
+    def statuses(self) -> dict[str, str]:
+        """Return how each job ended, in the order they were made."""
+        jobs = sorted(each for each in self.logs if each.startswith("jobs/"))  # ids sort by birth
+        return {
+            each.partition("/")[2]: orjson.loads(self.logs[each][-1])["data"]["status"]
+            for each in jobs
+        }
 
 
 @cache
@@ -71,13 +89,23 @@ def open_store() -> Store:
 
 
 def simulate(
-    plan: Plan, *, build: Build | None = None, keeps_lines: bool = False, seeds_trio: bool = True
+    plan: Plan,
+    *,
+    story: Story | None = None,
+    build: Build | None = None,
+    keeps_lines: bool = False,
+    seeds_trio: bool = True,
 ) -> Outcome:
-    """Carry out a plan in a loop of its own and say how it went."""
+    """Carry out a plan in a loop of its own and say how it went.
+
+    Args:
+        story: what happens in place of the plan's steps.
+        seeds_trio: False leaves the order of ready tasks to chance, for the control.
+    """
     recorder = Recorder(keeps_lines=keeps_lines)
 
     async def program() -> Outcome:
-        return await World(plan, recorder, build or Build()).run()
+        return await World(plan, recorder, build or Build()).run(story)
 
     with recorder.taking_logs():
         return scheduler.run(program, plan.seed, seeds_trio=seeds_trio)
@@ -117,25 +145,28 @@ class World:
             process=lambda: self.process,
             bad_vendor="provider" in plan.faults,
         )
-        self.over = False
+        self.orphans: set[str] = set()
 
-    async def run(self) -> Outcome:
-        """Carry out the plan."""
+    async def run(self, story: Story | None = None) -> Outcome:
+        """Carry out the plan, or a story, and let everything come to rest."""
         async with trio.open_nursery() as self.nursery:
             self.nursery.start_soon(self._keep_alive)
-            for place, step in enumerate(self.plan.steps):
-                await self._until_up()
-                self.recorder.note("step", place, step.kind)
-                await self._take(step)
-                await trio.sleep(step.pause_ms / 1000)
-                if self.oracle.wrongs:
-                    break
-            else:
+            await self.until_up()
+            await (self._take_steps() if story is None else story(self))
+            if not self.oracle.wrongs:
                 await self._come_to_rest()
-            self.over = True
             self.nursery.cancel_scope.cancel()
         self.machine.store.writer.conn.close()
         return self._outcome()
+
+    async def _take_steps(self) -> None:
+        for place, step in enumerate(self.plan.steps):
+            await self.until_up()
+            self.recorder.note("step", place, step.kind)
+            await self._take(step)
+            await trio.sleep(step.pause_ms / 1000)
+            if self.oracle.wrongs:
+                return
 
     def _outcome(self) -> Outcome:
         return Outcome(
@@ -147,6 +178,9 @@ class World:
             seen=self.oracle.seen,
             lives=self.lives,
             virtual_s=trio.current_time(),
+            crashes=self.faults.crashes,
+            orphans=frozenset(self.orphans),
+            logs=self.oracle.logs,
         )
 
     async def _keep_alive(self) -> None:
@@ -155,14 +189,18 @@ class World:
             self.lives += 1
             self.oracle.restarted()
             await self.process.run()
+            self.orphans |= set(self.oracle.running.values())
             last_look.compare_store(self.oracle, self.machine.store.reader)
             refused = not self.process.up.is_set()
             self.process = Process(self.machine)
             await trio.sleep(REFUSED_S if refused else RESTART_S)
 
-    async def _until_up(self) -> None:
-        while not self.process.up.is_set():
+    async def until_up(self) -> None:
+        """Wait until the process takes connections."""
+        while not self.process.is_up:
             await self.process.up_or_ended()
+            if self.process.ended.is_set():
+                await trio.sleep(RESTART_S)
 
     async def _take(self, step: Step) -> None:
         if (act := self.clients.step(step)) is None:
@@ -201,7 +239,7 @@ class World:
 
     async def _come_to_rest(self) -> None:
         self.faults.disarm()
-        await self._until_up()
+        await self.until_up()
         with trio.move_on_after(REST_S):
             while not self.oracle.wrongs:
                 await self._until_all_ended()
@@ -216,7 +254,7 @@ class World:
     async def _until_all_ended(self) -> None:
         while self.oracle.unfinished() and not self.oracle.wrongs:
             await trio.sleep(0.5)
-            await self._until_up()
+            await self.until_up()
         await trio.sleep(WOKEN_S)
         for follower in self.clients.followers:
             length = len(self.oracle.logs.get(follower.stream, ()))
