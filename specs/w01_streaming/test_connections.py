@@ -237,7 +237,8 @@ class Http2:
 
     async def receive(self) -> list[h2.events.Event]:
         data = await self.stream.receive_some(65536)
-        return self.connection.receive_data(data) if data else []
+        assert data != b"", "the service closed the connection"
+        return self.connection.receive_data(data)
 
     async def answer(self, number: int) -> tuple[str, bytes]:
         """Return status and body of a whole answer, giving the window back as it comes."""

@@ -94,6 +94,25 @@ async def test_a_page_is_bounded_and_nothing_between_two_is_lost(
     assert ids == [b"id: %d" % n for n in range(14)]
 
 
+async def test_between_two_pages_others_have_a_turn(autojump_clock: MockClock) -> None:
+    story, turns = Story(), [0]
+    for _ in range(12):
+        story.say("x" * 70_000)
+    story.end()
+
+    async def other() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns[0] += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        pages = [part async for part in reader_of(story)]
+        nursery.cancel_scope.cancel()
+    assert len(pages) == 13
+    assert turns[0] >= 11  # the first page comes after a wait of its own
+
+
 @requirement("sse.heartbeat")
 async def test_a_silent_stream_carries_a_comment_every_15_s(autojump_clock: MockClock) -> None:
     reader = reader_of(Story())
