@@ -1,8 +1,8 @@
 """How many events a second become durable while the loop is busy with readers.
 
-A hundred jobs say what they can at once, each followed by a reader, which leaves the loop no pause;
-that it has none is measured too, as the share of a core that the loop's thread used. The clock goes
-from the first event of any job to the last end of any, by the service's own dates. The reference is
+A hundred jobs begin at one moment and say what they can, each followed by a reader, which leaves
+the loop no pause; that it has none is measured too, as the share of a core that the loop's thread
+used. The clock goes from that moment to the arrival of the last event of all. The reference is
 SQLite alone, one thread, the same rows in transactions of a burst.
 """
 
@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from harness.bench.crowd import Crowd, bodies, check
+from harness.bench.crowd import Crowd, check
+from harness.bench.delivering import join_before, kept
 from harness.bench.figures import Line
 from harness.bench.machine import cpu_s
-from harness.bench.measure import Measure, Size
-from harness.bench.service import Service, ask, converse, read_log
-from harness.bench.wire import Http
+from harness.bench.measure import BEFORE, Measure, Size
+from harness.bench.service import Service, soon, steps
 
 BURST = 256
+NS_IN_S = 1e9
+LEAD_OF_JOB_MS = 20  # so long it takes, at most, to start a job and its reader
 ROW = (
     b'{"sequence":1234,"kind":"item.delta","at":"2026-01-31T09:00:00.000Z","data":{"item_id":"item_'
 )
@@ -31,42 +31,26 @@ ROW += b'01j9zzzzzzzzzzzzzzzzzzzzzz","text":"0123456789abcde "}}'
 
 
 def run(folder: Path, size: Size) -> Mapping[str, float]:
-    """Start all jobs, follow each, and count."""
-    with Service(folder / "data") as service, service.http() as http:
-        conversations = [converse(http) for _ in range(size.jobs)]
-        options = {"count": size.job_events}
+    """Let all jobs begin together, follow each, and count."""
+    last = b"id: %d\n" % (size.job_events + BEFORE)
+    with Service(folder / "data", model=True) as service, service.http() as http:
+        begins_ns = soon(size.lead_ms + LEAD_OF_JOB_MS * size.jobs)
+        plan = (size.job_events, 0)
+        paths = [steps(http, plan, begins_ns=begins_ns) for _ in range(size.jobs)]
         with Crowd(service.target) as crowd:
-            began, began_cpu_s = time.perf_counter(), cpu_s(service.pid)
-            paths = [
-                f"/api/jobs/{ask(http, each, 'synthetic/tokens', options)}/events"
-                for each in conversations
-            ]
-            crowd.join(paths)
-            crowd.read_to()
-            wall_s, cpu = time.perf_counter() - began, cpu_s(service.pid)
-        events, seconds = _check(http, paths, crowd)
-    plain = plain_events_per_s(folder / "plain.db", size.jobs * size.job_events)
+            join_before(crowd, paths)
+            time.sleep(max(0, begins_ns - time.monotonic_ns()) / NS_IN_S)
+            before_s = cpu_s(service.pid)[0]
+            crowd.read_to(last)
+            loop_s = cpu_s(service.pid)[0] - before_s
+            seconds = (crowd.last_ns() - begins_ns) / NS_IN_S
+            for path, reader in zip(paths, crowd.readers, strict=True):
+                check([reader], kept(http, path))
     return {
-        "events_per_s": events / seconds,
-        "loop_share": 100 * (cpu[0] - began_cpu_s[0]) / wall_s,
-        "plain_events_per_s": plain,
+        "events_per_s": size.jobs * size.job_events / seconds,
+        "loop_share": 100 * loop_s / seconds,
+        "plain_events_per_s": plain_events_per_s(folder / "plain.db", size.jobs * size.job_events),
     }
-
-
-def _check(http: Http, paths: Sequence[str], crowd: Crowd) -> tuple[int, float]:
-    """Hold every reader against its log; return the events in all, and the seconds they took."""
-    events, dates = 0, []
-    for path, reader in zip(paths, crowd.readers, strict=True):
-        pages = read_log(http, path)
-        log = [body for page in pages for body in bodies(page)]
-        check([reader], log)
-        events += len(log)
-        dates += [_at(pages[0]["events"][0]), _at(pages[-2]["events"][-1])]
-    return events, (max(dates) - min(dates)).total_seconds()
-
-
-def _at(event: Any) -> datetime:
-    return datetime.fromisoformat(event["at"])
 
 
 def plain_events_per_s(path: Path, count: int) -> float:

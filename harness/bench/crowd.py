@@ -113,6 +113,10 @@ class Crowd:
                 elif reader.gone:
                     raise Unexpected(f"A stream ended after {reader.size} bytes.")
 
+    def last_ns(self) -> int:
+        """Return when the last byte came, at any reader."""
+        return max(reader.times[-1][1] for reader in self._by_fd.values())
+
     def _take(self, deadline: float, waiting: int | None) -> list[Reader]:
         """Wait for something to come, and return those to whom it came."""
         if time.monotonic() > deadline:

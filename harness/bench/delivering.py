@@ -3,8 +3,8 @@
 The delay of a delivery runs from the moment the provider made the delta, in the service, to its
 arrival in this process: both read the one monotonic clock of the machine (`served`). Beside it, in
 the same run, stands the naive way over the same libraries: no log, no disk, a channel a reader
-(`naive`). The clock of the flat-out run goes from the making of its first delta
-to the last byte at the last reader.
+(`naive`). The clock of the flat-out run goes from the moment at which the job is
+told to begin to the last byte at the last reader.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from pathlib import Path
 
 from harness.bench.crowd import Crowd, Reader, bodies, check
 from harness.bench.figures import Line, Wrong, percentile
-from harness.bench.measure import PACE_MS, Measure, Size
-from harness.bench.service import Process, Service, read_log, start, steps
+from harness.bench.measure import BEFORE, PACE_MS, Measure, Size
+from harness.bench.service import Process, Service, read_log, soon, start, steps
 from harness.bench.wire import Http, Target, Unexpected
 
 STAMP = re.compile(rb'"text":"(\d+)"')
-BEFORE = 2  # job.started and item.started come before the first delta
 NS_IN_MS = 1_000_000
 
 
@@ -28,7 +27,7 @@ def run_paced(folder: Path, size: Size) -> Mapping[str, float]:
     """Have one job followed by many, at an even pace; then the same of the naive way."""
     count = size.paced_events
     with Service(folder / "data", model=True) as service, service.http() as http:
-        path = steps(http, (1, size.lead_ms), (count - 1, PACE_MS))
+        path = steps(http, (count, PACE_MS), begins_ns=soon(size.lead_ms))
         with Crowd(service.target) as crowd:
             join_before(crowd, [path] * size.paced_readers)
             crowd.read_to(b"id: %d\n" % (count + BEFORE))
@@ -90,13 +89,14 @@ def run_crowd(folder: Path, size: Size) -> Mapping[str, float]:
     """Have one job that says all it can followed by a thousand."""
     with Service(folder / "data", model=True) as service, service.http() as http:
         warm_up(service)
-        path = steps(http, (1, size.lead_ms + 3 * size.crowd_readers), (size.crowd_events, 0))
+        begins_ns = soon(size.lead_ms + 3 * size.crowd_readers)
+        path = steps(http, (size.crowd_events, 0), begins_ns=begins_ns)
         with Crowd(service.target) as crowd:
             join_before(crowd, [path] * size.crowd_readers)
             before = sum(each.size for each in crowd.readers)
-            crowd.read_to(b"id: %d\n" % (size.crowd_events + 1 + BEFORE))
+            crowd.read_to(b"id: %d\n" % (size.crowd_events + BEFORE))
             check(crowd.readers, kept(http, path))
-            seconds = span_s(crowd.readers)
+            seconds = (crowd.last_ns() - begins_ns) / 1e9
             sent = sum(each.size for each in crowd.readers) - before
     return {
         "events_per_s": size.crowd_readers * size.crowd_events / seconds,
@@ -109,12 +109,6 @@ def warm_up(service: Service) -> None:
     with Crowd(service.target) as crowd, service.http() as http:
         crowd.join([start(http, "synthetic/tokens", count=10)])
         crowd.read_to()
-
-
-def span_s(readers: Sequence[Reader]) -> float:
-    """Return the seconds from the making of the second delta to the last byte at any reader."""
-    began_ns = int(STAMP.findall(readers[0].raw())[1])
-    return (max(reader.times[-1][1] for reader in readers) - began_ns) / 1e9
 
 
 PACED = Measure(

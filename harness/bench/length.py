@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from harness.bench.crowd import Crowd
-from harness.bench.delivering import BEFORE, delays_ms
+from harness.bench.delivering import delays_ms
 from harness.bench.figures import Line, Wrong, percentile
-from harness.bench.measure import Measure, Size
+from harness.bench.measure import BEFORE, Measure, Size
 from harness.bench.resuming import resume
 from harness.bench.service import Service, await_head, rounds, steps
 
@@ -33,11 +33,11 @@ def run(folder: Path, size: Size) -> Mapping[str, float]:
     with Service(folder / "data", model=True) as service, service.http() as http:
         for name, length in zip(LENGTHS, size.lengths, strict=False):
             samples = size.length_samples
-            path = steps(http, (length - 1, 0), (1, size.lead_ms), (samples, PACE_MS))
-            await_head(http, path, length - 1 + BEFORE, BUILD_S)
+            path = steps(http, (length, 0), (1, size.lead_ms), (samples, PACE_MS))
+            await_head(http, path, length + BEFORE, BUILD_S)
             with Crowd(service.target) as crowd:
                 crowd.join([f"{path}?after=now"])
-                crowd.read_to(b"id: %d\n" % (length + samples + BEFORE))
+                crowd.read_to(b"id: %d\n" % (length + 1 + samples + BEFORE))
                 appends = list(delays_ms(crowd.readers[0]))[-samples:]
             if len(appends) != samples:
                 raise Wrong(f"A reader got {len(appends)} of {samples} deltas.")

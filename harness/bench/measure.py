@@ -57,6 +57,7 @@ TINY = Size(
     lead_ms=1500,
 )
 PACE_MS = 20
+BEFORE = 2  # job.started and item.started come before the first delta of a job
 Run: TypeAlias = Callable[[Path, Size], Mapping[str, float]]
 
 

@@ -25,6 +25,8 @@ from runtime import limits, settings, telemetry
 from transports import compose
 from transports.egress.providers.base import Delta, ItemStart, Model, Part, Request, Whole
 
+NS_IN_S = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepsOptions:
@@ -32,10 +34,12 @@ class StepsOptions:
 
     Args:
         plan: (deltas, milliseconds from one to the next), one step after the other.
+        begins_ns: when, by the monotonic clock; so that readers are there, and jobs begin together.
         size: characters that are put behind each stamp.
     """
 
     plan: tuple[tuple[Whole, Whole], ...] = ()
+    begins_ns: Whole = 0
     size: Annotated[Whole, Field(ge=0, le=limits.SYNTHETIC_CHARS_MAX)] = 0
 
 
@@ -52,6 +56,7 @@ class Steps:
         options: StepsOptions = request.options
         behind = "x" * options.size
         yield ItemStart(index=0, type="message")
+        await trio.sleep(max(0, options.begins_ns - time.monotonic_ns()) / NS_IN_S)
         for count, interval_ms in options.plan:
             begun = trio.current_time()
             for index in range(count):

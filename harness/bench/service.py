@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.bench.wire import Http, Target, Unexpected
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
+NS_IN_MS = 1_000_000
 END_S = 20.0
 SETTINGS = {
     "RUNCHAT_PROVIDERS__SYNTHETIC": "true",
@@ -37,9 +39,14 @@ class Process:
         """Start Python with these arguments, and wait for the line."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith("RUNCHAT")}
         mine |= {"PYTHONPATH": str(ROOT), **SETTINGS}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         began = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=mine
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=mine,
         )
         self.pid = self._process.pid
         try:
@@ -67,8 +74,13 @@ class Process:
             if not waiting.select(within_s):
                 raise Unexpected(f"Nothing was said within {within_s} s.")
         if not (said := stdout.readline()):
-            raise Unexpected(f"It ended with status {self._process.wait(END_S)}.")
+            raise Unexpected(f"It ended with status {self._process.wait(END_S)}: {self.words()}")
         return json.loads(said)
+
+    def words(self) -> str:
+        """Return the last line of what it wrote to stderr."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
 
     def _stdout(self) -> IO[bytes]:
         assert self._process.stdout is not None
@@ -90,7 +102,7 @@ class Process:
 
     def _close(self) -> None:
         self._process.wait(END_S)
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
                 pipe.close()
 
@@ -133,9 +145,14 @@ def start(http: Http, model: str, **options: Any) -> str:
     return f"/api/jobs/{ask(http, converse(http), model, options)}/events"
 
 
-def steps(http: Http, *plan: tuple[int, int], size: int = 0) -> str:
+def steps(http: Http, *plan: tuple[int, int], begins_ns: int = 0, size: int = 0) -> str:
     """Start a job of `bench/steps`, which then stalls, and return the path of its log."""
-    return start(http, "bench/steps", plan=plan, size=size)
+    return start(http, "bench/steps", plan=plan, begins_ns=begins_ns, size=size)
+
+
+def soon(lead_ms: int) -> int:
+    """Return when it will be so many milliseconds later, by the monotonic clock."""
+    return time.monotonic_ns() + lead_ms * NS_IN_MS
 
 
 def read_log(http: Http, path: str) -> list[Any]:

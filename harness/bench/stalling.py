@@ -14,22 +14,21 @@ from pathlib import Path
 from harness.bench.crowd import Crowd
 from harness.bench.figures import Line, Wrong
 from harness.bench.machine import resident_bytes
-from harness.bench.measure import Measure, Size
-from harness.bench.service import Service, steps
+from harness.bench.measure import BEFORE, Measure, Size
+from harness.bench.service import Service, soon, steps
 from harness.bench.wire import Http, Unexpected
 
 MIB = 1024 * 1024
 DELTA_BYTES = 16 * 1024
 WITHIN_S = 60.0
 LOOK_S = 0.02
-BEFORE = 2
 
 
 def run(folder: Path, size: Size) -> Mapping[str, float]:
     """Let the readers stall, and the job talk."""
     count = size.stalled_bytes // DELTA_BYTES
     with Service(folder / "data", model=True) as service, service.http() as http:
-        path = steps(http, (1, size.lead_ms), (count - 1, 0), size=DELTA_BYTES)
+        path = steps(http, (count, 0), begins_ns=soon(size.lead_ms), size=DELTA_BYTES)
         with Crowd(service.target) as crowd:
             for _ in range(size.stalled_readers):
                 crowd.join_stalled(path)

@@ -201,8 +201,8 @@ def test_the_plot_is_made_of_what_was_measured() -> None:
 
 
 def test_a_program_that_does_not_start_is_told_of() -> None:
-    with pytest.raises(Unexpected, match="It ended with status 3"):
-        service.Process("-c", "raise SystemExit(3)")
+    with pytest.raises(Unexpected, match="It ended with status 1: the reason"):
+        service.Process("-c", "raise SystemExit('the reason')")
 
 
 def test_a_refusal_is_no_answer(tmp_path: Path) -> None:
