@@ -224,7 +224,8 @@ class Desk:
         """
         noun, _, thing_id = stream.partition("/")
         if noun == "jobs":
-            self._job(caller, thing_id)
+            if not jobs.has(self._spine.reader, caller, thing_id):
+                raise NotFound("No such job.")
         elif noun == "conversations":
             self._conversation(caller, thing_id)
         else:

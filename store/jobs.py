@@ -80,6 +80,12 @@ def get(db: Database, caller: Caller, id: str) -> JobRow | None:
     return _one(db, where, (id, caller.tenant, caller.user))
 
 
+def has(db: Database, caller: Caller, id: str) -> bool:
+    """Say whether `get` would find the job; without its result, which may be megabytes."""
+    sql = "SELECT 1 FROM job WHERE id = ? AND tenant = ? AND user = ?"
+    return db.execute(sql, (id, caller.tenant, caller.user)).fetchone() is not None
+
+
 def get_any(db: Database, id: str) -> JobRow | None:
     """Return a job whosever it is; for actors, never for a request."""
     return _one(db, "WHERE id = ?", (id,))

@@ -119,6 +119,20 @@ def test_all_streams_together_keep_the_latest_written_within_the_bound() -> None
     assert sequences(tail.read("c", 0, MANY, MANY) or []) == [1]
 
 
+def test_a_commit_of_many_bytes_is_kept_in_pages_that_all_readers_share() -> None:
+    tail = Tail(MANY, MANY)
+    many = segment(1, 100, size=limits.PAGE_BYTES // 10)
+
+    tail.add("a", many)
+    tail.add("a", segment(101, size=3 * limits.PAGE_BYTES))
+
+    first, again = (tail.read("a", 0, MANY, 1) or [] for _ in range(2))
+    assert sequences(first) == list(range(1, 11))
+    assert [each is same for each, same in zip(first, again, strict=True)] == [True]
+    assert sequences(tail.read("a", 0, MANY, MANY) or []) == list(range(1, 102))
+    assert [len(each.records) for each in many.pieces(MANY)] == [100]
+
+
 def test_one_segment_larger_than_the_bound_is_still_shared() -> None:
     tail = Tail(stream_bytes=30, total_bytes=30)
     tail.add("a", segment(1, size=1000))
@@ -172,8 +186,10 @@ async def test_a_subscription_reads_on_from_its_cursor_to_the_end(
 
 async def test_who_comes_back_to_a_long_log_is_given_a_little_first() -> None:
     log = OneStream()
-    log.remember("a", segment(1, 100))
+    log.remember("a", segment(1, 3000))
     subscription = Subscription(log, Hub(), "a", after=20, terminal="end")
 
-    assert sequences(subscription.read()) == list(range(21, 21 + limits.FIRST_READ_EVENTS_MAX))
-    assert sequences(subscription.read()) == list(range(21 + limits.FIRST_READ_EVENTS_MAX, 101))
+    reads = [sequences(subscription.read()) for _ in range(7)]
+
+    assert [len(each) for each in reads] == [16, 64, 256, 1000, 1000, 644, 0]
+    assert [number for each in reads for number in each] == list(range(21, 3001))

@@ -96,6 +96,8 @@ def test_what_belongs_to_others_is_absent(db: Database, other: Caller) -> None:
     assert conversations.get(db, other, "conv_1") is None
     assert conversations.list_page(db, other, limit=10) == []
     assert jobs.get(db, other, "job_1") is None
+    assert [jobs.has(db, each, "job_1") for each in (CALLER, other)] == [True, False]
+    assert jobs.has(db, CALLER, "job_2") is False
     assert jobs.list_page(db, other, limit=10) == []
     assert conversations.get_any(db, "conv_1") == conversation("conv_1")
 
