@@ -20,6 +20,7 @@ from harness.simulation.world import Outcome, World, simulate
 from runtime.actor import TrioActor
 from specs.requirements import requirement
 from specs.support.process import Served, served
+from transports.egress.providers.echo import Echo
 
 PLAN = Plan(seed=11, steps=(), faults=frozenset())
 SCRIPT = Script(seed=4, words=4, pause_ms=30, counts=True)
@@ -188,6 +189,23 @@ def test_a_process_that_dies_at_any_commit_of_a_session_interrupts_what_ran_and_
         for job in interrupted:
             assert outcome.log(job)[-1]["data"]["end_state"] is None
     assert deaths >= 15
+
+
+def test_a_queued_job_whose_model_is_gone_at_the_next_start_fails_and_the_service_starts() -> None:
+    async def story(world: World) -> None:
+        talk = await world.clients.begin()
+        assert talk is not None
+        await world.clients.ask(talk, SCRIPT)
+        await world.clients.ask(talk, SCRIPT, "queue")
+        world.machine.providers = (Echo(),)
+        world.process.kill()
+        await world.until_up()
+
+    outcome = simulate(PLAN, story=story)
+    assert outcome.wrongs == ()
+    running, queued = outcome.statuses()
+    assert outcome.statuses() == {running: "interrupted", queued: "failed"}
+    assert outcome.log(queued)[-1]["data"]["reason"] == "request-refused"
 
 
 def follow_until(service: Served, job: str, events: int) -> list[bytes]:
