@@ -21,6 +21,8 @@ STOP_GRACE_S = 2.0  # lives that have not ended by then are left to their shield
 # --- runtime: telemetry ---
 LOG_CHAIN_MAX = 8  # exceptions told of in one line: a group of a thousand is one story
 LOG_FRAMES_MAX = 12  # frames of a traceback told, the innermost
+LOG_LINES_WAITING_MAX = 10_000  # log lines whose reader is slow; past it they are dropped
+LOG_CLOSE_S = 0.5  # at the end the log has so long to be written
 LOG_SAID_CHARS = 200  # of what a library logs, which may have put anything into its words
 LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second cost nothing
 

@@ -13,7 +13,6 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, Literal, TextIO
@@ -27,6 +26,7 @@ from runtime import limits
 from runtime.clock import Clock, SystemClock, rfc3339
 from runtime.metrics import Counter, Gauge, Histogram, Labels, Observed, render
 from runtime.problems import Problem
+from runtime.spool import Spool
 from runtime.supervisor import Supervisor
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -46,6 +46,7 @@ def configure(
         stream: None is stderr; stdout belongs to what commands answer.
     """
     dated = clock or SystemClock()
+    target = Spool(sys.stderr) if stream is None else stream
 
     def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         return {"at": rfc3339(dated.now_ms()), **event}
@@ -59,27 +60,12 @@ def configure(
             as_json if format == "json" else as_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=Unbreakable(stream or sys.stderr)),  # type: ignore[arg-type]  # it has the two methods that are used
+        logger_factory=structlog.WriteLoggerFactory(file=target),  # type: ignore[arg-type]  # a Spool has the two methods that are used
         cache_logger_on_first_use=False,  # loggers are made at import, before the settings are read
     )
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, Foreign)] + [Foreign()]
     root.setLevel(logging.WARNING)
-
-
-class Unbreakable:
-    """A stream whose reader may leave: a log line that cannot be written ends nothing."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # a broken pipe; a closed file
-            self._stream.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.flush()
 
 
 class Foreign(logging.Handler):

@@ -151,15 +151,6 @@ def test_a_library_s_warning_is_passed_on_without_its_arguments(lines: io.String
     assert (line["library"], line["said"]) == ("some.library", "cannot read %s")
 
 
-def test_a_reader_of_the_logs_that_has_left_ends_nothing() -> None:
-    stream = io.StringIO()
-    configure(format="json", stream=stream)
-    stream.close()
-    structlog.get_logger().error("unheard")
-
-    assert stream.closed is True
-
-
 async def test_a_crash_of_an_actor_is_logged_without_its_message(lines: io.StringIO) -> None:
     async with supervised(lambda _: Diary()) as supervisor:
         await supervisor.tell("one", ValueError(SAID))
