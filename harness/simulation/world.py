@@ -202,6 +202,11 @@ class World:
             if self.process.ended.is_set():
                 await trio.sleep(RESTART_S)
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait, looking every virtual millisecond, until something holds."""
+        while not holds():  # noqa: ASYNC110  what is waited for has no event of its own
+            await trio.sleep(0.001)
+
     async def _take(self, step: Step) -> None:
         if (act := self.clients.step(step)) is None:
             await self._go_wrong(step)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from actors.job import PrepareEnd
+from actors.job_state import verdict_for
 from harness.faults import Act, Side
 from harness.simulation.plan import Plan
 from harness.simulation.process import Build
@@ -189,6 +191,38 @@ def test_a_process_that_dies_at_any_commit_of_a_session_interrupts_what_ran_and_
         for job in interrupted:
             assert outcome.log(job)[-1]["data"]["end_state"] is None
     assert deaths >= 15
+
+
+def test_an_abort_that_comes_after_the_provider_had_ended_is_refused_and_not_audited() -> None:
+    async def story(world: World) -> None:
+        talk = await world.clients.begin()
+        assert talk is not None
+        world.faults.arm("write", "conversations", "before", 1)  # the end; it is told again
+        job = await world.clients.ask(talk, SCRIPT)
+        assert job is not None
+        await world.until(lambda: world.faults.crashes == 1)
+        await world.clients.abort(job)
+
+    outcome = simulate(PLAN, story=story)
+    assert (outcome.wrongs, outcome.crashes) == ((), 1)
+    assert list(outcome.statuses().values()) == ["completed"]
+
+
+def test_an_end_that_was_prepared_and_never_committed_is_given_up_by_the_job() -> None:
+    async def story(world: World) -> None:
+        talk = await world.clients.begin()
+        assert talk is not None
+        job = await world.clients.ask(talk, SCRIPT)
+        assert job is not None
+        assert world.process.core is not None
+        prepare = PrepareEnd(verdict=verdict_for("aborted"))  # by a life that dies right then
+        await world.process.core.spine.jobs.ask(job.id, prepare)
+        world.faults.arm("message", "conversations", "before", 0)
+        await world.clients.ask(talk, SCRIPT)
+
+    outcome = simulate(PLAN, story=story)
+    assert (outcome.wrongs, outcome.crashes) == ((), 1)
+    assert list(outcome.statuses().values()) == ["completed"]
 
 
 def test_a_queued_job_whose_model_is_gone_at_the_next_start_fails_and_the_service_starts() -> None:
