@@ -69,6 +69,7 @@ class StartJob:
     replaces: str | None
     claim: Claim | None
     request_id: str
+    traceparent: str = ""  # W3C trace context, passed on to the provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +213,8 @@ class Conversation(TrioActor):
         self.head += len(events)
         if old and self.current:
             await job_door.settle(self.spine, self.current, committed=True)
+        if order.traceparent:
+            self.spine.traces[birth.row.id] = order.traceparent
         if runs_now:
             await self._run(birth.row.id)
         else:
@@ -285,6 +288,7 @@ class Conversation(TrioActor):
             close = await job_door.from_log(self.spine, order.job_id, verdict_for("aborted"))
             await self._commit_end(order.job_id, close, order)
             self.queue.remove(order.job_id)
+            self.spine.traces.pop(order.job_id, None)
         return self._aborted_view(order.job_id)
 
     def _aborted_view(self, job_id: str) -> JobView:

@@ -45,6 +45,7 @@ class Order:
     on_active: Literal["refuse", "replace", "queue"] = "refuse"
     replaces: str | None = None
     options: Mapping[str, Any] | None = None
+    traceparent: str = ""
 
 
 class Desk:
@@ -121,6 +122,7 @@ class Desk:
             replaces=order.replaces,
             claim=claim,
             request_id=request_id,
+            traceparent=order.traceparent,
         )
         view: JobView = await self._spine.conversations.ask(conversation_id, message)
         log.info("job_taken", job_id=view.id, status=view.status, model=view.model)

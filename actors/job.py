@@ -95,6 +95,7 @@ class Job(TrioActor):
         super().__init__()
         self.spine, self.job_id, self.stream = spine, job_id, stream_of(job_id)
         self.call = ""  # the newest; it may outlive the life that made it
+        self.traceparent = spine.traces.pop(job_id, "")
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
@@ -175,7 +176,13 @@ class Job(TrioActor):
             return
         new_id = partial(self.spine.ids.new, "item_")
         self.answering = Answering(new_id=new_id, merges=provider.merges)
-        request = Request(job_id=self.job_id, model=model, messages=fitted, options=options)
+        request = Request(
+            job_id=self.job_id,
+            model=model,
+            messages=fitted,
+            options=options,
+            traceparent=self.traceparent,
+        )
         owner = Caller(tenant=self.row.tenant, user=self.row.user)
         order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
         endpoint = await self.spine.providers.find(provider.endpoint)

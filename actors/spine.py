@@ -34,6 +34,7 @@ class Spine:
     writer: Writer
     catalog: Catalog
     metrics: Metrics
+    traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)

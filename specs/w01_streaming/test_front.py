@@ -18,7 +18,7 @@ APP = "https://app.example.org"
 JSON = {"Content-Type": "application/json"}
 
 
-@requirement("http.request-id", "http.traceparent")
+@requirement("http.request-id")
 async def test_every_answer_has_its_own_request_id() -> None:
     trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
     async with service() as running:

@@ -257,6 +257,27 @@ async def test_what_happened_on_the_wire_is_the_end_of_the_job(
             assert (error["code"], error["message"]) == ("overloaded", "Overloaded.")
 
 
+@requirement("http.traceparent")
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",) * 2,
+        ("nonsense", None),
+    ],
+)
+async def test_a_trace_context_is_passed_on_to_the_provider(
+    given: str, passed_on: str | None
+) -> None:
+    async with wired(Script()) as (client, upstream):
+        path = f"/api/conversations/{await talk.begin(client)}/jobs"
+        body = {"input": "hi", "model": "up/m"}
+        job = (await client.post(path, json=body, headers={"traceparent": given})).json()
+        await talk.follow(client, job["id"])
+
+        [seen] = upstream.records
+        assert seen.headers.get("traceparent") == passed_on
+
+
 @requirement("jobs.abort-closes-provider")
 async def test_an_abort_closes_the_socket_within_250_ms() -> None:
     async with wired(Script(text="word " * 500, delay_s=0.02)) as (client, upstream):

@@ -123,12 +123,14 @@ class Request:
     Args:
         messages: oldest first, already fitted to the model's window.
         options: an instance of `model.options`.
+        traceparent: W3C trace context of the request that asked, "" for none.
     """
 
     job_id: str
     model: Model
     messages: tuple[PromptMessage, ...]
     options: Any
+    traceparent: str = ""
 
 
 class Provider(Protocol):

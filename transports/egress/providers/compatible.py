@@ -116,7 +116,8 @@ class Compatible:
         from transports.egress import connection  # noqa: PLC0415 -- as in guard; loaded by now
 
         with connection.lost():
-            sent = client.stream("POST", "/chat/completions", json=_body(request))
+            trace = {"traceparent": request.traceparent} if request.traceparent else {}
+            sent = client.stream("POST", "/chat/completions", json=_body(request), headers=trace)
             async with sent as response:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != OK:

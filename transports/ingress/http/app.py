@@ -106,7 +106,9 @@ def _guard(app: App, services: Services, gate: Gate) -> None:
         g.gate, g.cors = gate, {}
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        g.traceparent = ""
         if TRACEPARENT.fullmatch(trace := request.headers.get("traceparent", "")):
+            g.traceparent = trace
             structlog.contextvars.bind_contextvars(traceparent=trace)
         g.seen = gate.see(
             scheme=request.scheme,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from quart import Blueprint
+from quart import Blueprint, g
 
 from actors.desk import Order
 from actors.views import JobView, Page
@@ -81,7 +81,7 @@ class JobsQuery(ListQuery):
 )
 async def start_job(call: Call[NewJob, Nothing], id: str) -> JobView:
     return await services().desk.start_job(
-        call.caller, id, order_of(call.body), call.claim, call.request_id
+        call.caller, id, order_of(call.body, g.traceparent), call.claim, call.request_id
     )
 
 
@@ -114,7 +114,7 @@ async def abort_job(call: Call[AbortBody, Nothing], id: str) -> JobView:
     return await services().desk.abort_job(call.caller, id, call.request_id)
 
 
-def order_of(body: NewJob) -> Order:
+def order_of(body: NewJob, traceparent: str) -> Order:
     """Return the order that a body makes.
 
     Raises:
@@ -134,6 +134,7 @@ def order_of(body: NewJob) -> Order:
     if body.replaces is not None and body.on_active != "replace":
         raise Invalid.at("/replaces", "This needs `on_active` to be `replace`.")
     return Order(
+        traceparent=traceparent,
         input=parts,
         model=body.model,
         on_active=body.on_active,
