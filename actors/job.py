@@ -34,7 +34,7 @@ from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.clock import rfc3339
-from runtime.events import Data, Error, JobEnded, Status, encode, facts
+from runtime.events import Data, Error, JobEnded, Status, encode, facts, portions
 from runtime.problems import Invalid, MailboxFull, NotFound
 from runtime.reply import Reply
 from store import jobs, messages
@@ -198,13 +198,13 @@ class Job(TrioActor):
 
     async def _append(self, events: Sequence[Data]) -> None:
         """Append, commit, and only then let the state show it."""
-        head = self.state.head
-        said = facts(events)
-        kept = encode(head, said, self.spine.clock.now_ms())
-        append = Append(stream=self.stream, after=head, records=kept)
-        await self.spine.write_until_kept(Write(appends=(append,)))
-        for sequence, (kind, data) in enumerate(said, head + 1):
-            job_state.fold(self.state, sequence, kind, data)
+        for said in portions(facts(events), limits.APPEND_BYTES):
+            head = self.state.head
+            kept = encode(head, said, self.spine.clock.now_ms())
+            append = Append(stream=self.stream, after=head, records=kept)
+            await self.spine.write_until_kept(Write(appends=(append,)))
+            for sequence, (kind, data) in enumerate(said, head + 1):
+                job_state.fold(self.state, sequence, kind, data)
 
     def _finish(self, end: End) -> None:
         self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)

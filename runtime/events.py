@@ -8,7 +8,7 @@ kind is allowed, changing a meaning is not. `specs/contract/events.schema.json` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -281,6 +281,19 @@ def facts(events: Iterable[Data]) -> list[Fact]:
     return [(event.kind, event.to_json()) for event in events]
 
 
+def portions(said: Sequence[Fact], size_bytes: int) -> Iterator[Sequence[Fact]]:
+    """Return `said` in runs whose deltas have about `size_bytes` together, or an event each."""
+    first = held = 0
+    for place, (_, data) in enumerate(said):
+        more = len(data.get("text") or data.get("arguments") or data.get("bytes") or "")
+        if held and held + more > size_bytes:
+            yield said[first:place]
+            first, held = place, 0
+        held += more
+    if said:
+        yield said[first:]
+
+
 def encode(after: int, events: Iterable[Fact], at_ms: int) -> tuple[Record, ...]:
     """Return the bytes that are kept and sent, of the events that follow sequence `after`.
 
@@ -296,7 +309,7 @@ def encode(after: int, events: Iterable[Fact], at_ms: int) -> tuple[Record, ...]
 
 def _one_line(event: Mapping[str, Any]) -> bytes:
     """Return JSON that is one line to every reader: some break lines at more than CR and LF."""
-    body = orjson.dumps(event)
+    body = b"".join((orjson.dumps(event), b""))  # a copy: orjson's own bytes hold a large buffer
     if b"\xe2\x80" in body or b"\xc2\x85" in body:
         for character, escaped in OTHER_LINE_ENDS:
             body = body.replace(character, escaped)

@@ -58,6 +58,7 @@ QUEUED_JOBS_MAX = 32  # jobs waiting in one conversation (contract, section 3)
 INPUT_BYTES_MAX = 1024 * 1024  # a job's input, UTF-8 (contract, section 3)
 INPUT_PARTS_MAX = 1000  # parts of one input; more is a mistake of the caller
 TITLE_CHARS_MAX = 200  # a conversation's title: a line, not a document
+APPEND_BYTES = 512 * 1024  # of text in one append of a job: a burst of large deltas is several
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024  # what one job may say; past it the job ends incomplete
 JOB_ITEMS_MAX = 10_000  # items of one job
 PROVIDER_CLOSE_S = 0.2  # a provider that has not closed its connection by then is abandoned

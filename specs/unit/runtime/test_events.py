@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import fields
 
 import pytest
@@ -17,6 +18,9 @@ from runtime.events import (
     ItemDone,
     JobEnded,
     decode,
+    encode,
+    facts,
+    portions,
     records,
 )
 
@@ -81,3 +85,24 @@ def test_the_kinds_of_a_log_are_its_own(kinds: tuple[type[Data], ...]) -> None:
     assert len(set(names)) == len(names)
     assert JOB_END in names
     assert [each for each in kinds if not fields(each)] == []  # type: ignore[arg-type]  # dataclasses all
+
+
+def test_large_deltas_are_cut_into_portions_with_nothing_lost() -> None:
+    sizes = (1, 5, 4, 20, 3, 3, 3, 0, 1)
+    said = facts([ItemDelta(item_id="item_1", text="x" * size) for size in sizes])
+
+    found = [[len(data["text"]) for _, data in portion] for portion in portions(said, 10)]
+
+    assert found == [[1, 5, 4], [20], [3, 3, 3, 0, 1]]
+    assert list(portions([], 10)) == []
+
+
+def test_an_event_holds_no_more_memory_than_its_bytes() -> None:
+    said = facts([ItemDelta(item_id="item_1", text="x" * 1000)] * 100)
+
+    tracemalloc.start()
+    kept = encode(0, said, 0)
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(kept) * 1000 < held_bytes < len(kept) * 1500
