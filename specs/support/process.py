@@ -51,6 +51,11 @@ def runchat(
     )
 
 
+def hang_up_as_usual() -> None:
+    """Take SIGHUP in the child, also where the whole run ignores it, as under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Served:
     """A service on one folder, which can be ended in every way and started again."""
 
@@ -71,6 +76,7 @@ class Served:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment(**env),
+                preexec_fn=hang_up_as_usual,  # noqa: PLW1509 - it only resets a signal
             )
         assert self.process.stdout is not None, "stdout is a pipe"
         self.out = self.process.stdout.readline().decode()

@@ -13,13 +13,15 @@ import sys
 import threading
 from typing import Any
 
+LIFE_S = 300.0  # longer than any spec
+
 
 def main() -> None:
     mode = sys.argv[1] if len(sys.argv) > 1 else ""
     if mode == "stillborn":
         sys.exit(3)
     if mode == "mute":
-        threading.Event().wait()
+        threading.Event().wait(timeout=LIFE_S)
     say({"ready": True})
     cancelled = threading.Event()
     asked: list[dict[str, Any]] = []
@@ -37,7 +39,7 @@ def main() -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     while True:
-        arrived.acquire()
+        arrived.acquire(timeout=LIFE_S)
         cancelled.clear()
         answer(asked.pop(), cancelled)
 
@@ -52,7 +54,7 @@ def answer(question: dict[str, Any], cancelled: threading.Event) -> None:
     match word:
         case "stall" | "deaf":
             say({"id": asked_id, "text": "begun"})
-            (threading.Event() if word == "deaf" else cancelled).wait()
+            (threading.Event() if word == "deaf" else cancelled).wait(timeout=LIFE_S)
             say({"id": asked_id, "end": "none"})
         case "crash":
             say({"id": asked_id, "text": "begun"})
