@@ -21,6 +21,8 @@ from actors.conversation import AbortJob, StartJob
 from actors.ending import stream_of
 from actors.job import Look, view_of_ended
 from actors.spine import Spine
+from actors.streams import Streams
+from actors.subscriptions_desk import Subscriptions
 from actors.views import ConversationView, JobView, MessageView, Page
 from runtime.caller import Caller
 from runtime.clock import rfc3339
@@ -53,6 +55,8 @@ class Desk:
 
     def __init__(self, spine: Spine) -> None:
         self._spine = spine
+        self.streams = Streams(spine)
+        self.subscriptions = Subscriptions(spine)
         self.closing = False
 
     async def create_conversation(

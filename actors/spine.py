@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -16,10 +16,17 @@ from runtime.problems import StoreClosed, StoreUnavailable
 from runtime.supervisor import Supervisor
 from runtime.telemetry import Metrics
 from store.database import Database
+from store.erase import Eraser
 from store.writer import Write, Writer
 from transports.egress.providers.catalog import Catalog
+from transports.egress.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from actors.watches import Watches
 
 R = TypeVar("R")
+ERASER = "all"  # the key of the one eraser
+DOOMED = "doomed"  # announced when there is something to erase
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,11 +41,23 @@ class Spine:
     writer: Writer
     catalog: Catalog
     metrics: Metrics
+    eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
+    webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)
     providers: Supervisor = field(init=False)
+    streams: Supervisor = field(init=False)
+    subscriptions: Supervisor = field(init=False)
+    erasers: Supervisor = field(init=False)
+    watches: Watches = field(init=False)
+
+    async def erase_soon(self) -> None:
+        """Have the logs erased that nobody can reach any more."""
+        if self.eraser is not None:
+            await self.erasers.find(ERASER)
+            self.hub.announce(DOOMED)
 
     async def write_until_kept(self, write: Write[R]) -> R:
         """Write, and while there is no space wait and try again: nothing that was said is lost.

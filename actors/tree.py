@@ -6,6 +6,9 @@
 | providers        | ProviderActor | per endpoint; leaves when idle, comes back on demand     |
 | jobs             | Job           | per running job; leaves once its end is committed        |
 | conversations    | Conversation  | per conversation in use; leaves when idle, comes back    |
+| erasers          | LogEraser     | while there are logs to erase, and for expired streams   |
+| subscriptions    | Subscription  | per subscription with a wake or lease; leaves when idle  |
+| streams          | Stream        | per path in use; leaves when idle, comes back on demand  |
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ import trio
 
 from actors.conversation import Conversation, GaveUp, Interrupt
 from actors.job import Job
+from actors.log_eraser import LogEraser
 from actors.provider import ProviderActor
 from actors.spine import Spine
+from actors.stream import Stream
+from actors.subscription import Subscription
+from actors.watches import Watches
 from runtime import limits
 from runtime.supervisor import Supervisor
 from store import jobs
@@ -43,7 +50,32 @@ class Tree:
             random=chance,
             idle_s=limits.CONVERSATION_IDLE_S,
         )
-        self.supervisors = (spine.providers, spine.jobs, spine.conversations)
+        spine.erasers = Supervisor(
+            nursery, lambda _: LogEraser(spine), name="erasers", random=chance
+        )
+        spine.subscriptions = Supervisor(
+            nursery,
+            lambda key: Subscription(spine, key),
+            name="subscriptions",
+            random=chance,
+            idle_s=limits.SUBSCRIPTION_IDLE_S,
+        )
+        spine.streams = Supervisor(
+            nursery,
+            lambda key: Stream(spine, key),
+            name="streams",
+            random=chance,
+            idle_s=limits.STREAM_IDLE_S,
+        )
+        spine.watches = Watches(spine)
+        self.supervisors = (
+            spine.providers,
+            spine.jobs,
+            spine.conversations,
+            spine.erasers,
+            spine.subscriptions,
+            spine.streams,
+        )
         spine.metrics.watch(*self.supervisors)
 
     def _provider(self, endpoint: str) -> ProviderActor:
@@ -59,6 +91,11 @@ class Tree:
         """Wake the conversations in which jobs wait; called once, after recovery."""
         for conversation_id in jobs.conversations_waiting(self.spine.reader):
             await self.spine.conversations.find(conversation_id)
+
+    async def resume_streams(self) -> None:
+        """Erase what was left to erase, and wake the subscriptions; called once at the start."""
+        await self.spine.erase_soon()
+        await self.spine.watches.resume()
 
     def start_no_more(self) -> None:
         """Leave queued jobs queued from now on; the next start of the service goes on with them."""

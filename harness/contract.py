@@ -29,6 +29,7 @@ VERSION: Final = "1"  # of the contract, not of the program
 PROBLEM: Final = "application/problem+json"
 # What the framework and the gate may say at any address, and a bug: never an operation's own.
 ANYWHERE: Final = frozenset({400, 403, 404, 405, 408, 413, 421, 500})
+KEPT: Final = "/v1/stream/"
 Message = MutableMapping[str, Any]
 Shown = tuple[str, str, int, str]  # method, path, status, name of the problem or ""
 
@@ -79,8 +80,8 @@ class Proof:
         self._document = openapi.document(app, VERSION)
         self.operations = {(method, path): known for path, method, known in openapi.operations(app)}
         self._patterns = [
-            (re.compile(re.sub(r"{\w+}", "[^/]+", path)), path)
-            for path in sorted(self._document["paths"], key=lambda path: path.count("{"))
+            (re.compile(re.sub(r"{\w+}", "[^/]+", path.replace("{path}", ".+"))), path)
+            for path in sorted(self._document["paths"], key=breadth)
         ]
         self._events = _Events()
         self._validators: dict[str, Draft202012Validator] = {}
@@ -114,14 +115,16 @@ class Proof:
         method = "GET" if method == "HEAD" else method
         described = self._document["paths"].get(template, {}).get(method.lower())
         name = ""
-        if media_type == PROBLEM:
+        if media_type == PROBLEM and body:  # HEAD shows none
             name = self._problem(method, path, status, body)
         if described is not None:
             self.shown.add((method, template, status, name))
+        if described is not None and "*/*" in _content(described, status):
+            return  # sent as it is kept
         if described is None or str(status) not in described["responses"]:
             if status not in ANYWHERE and method != "OPTIONS":
                 self._object(method, path, f"{status} is not in the contract")
-        elif media_type == "application/json":
+        elif media_type == "application/json" and body:
             good = described["responses"][str(status)].get("content", {}).get(media_type)
             if good is None:
                 self._object(method, path, f"{status} has no JSON in the contract")
@@ -131,6 +134,8 @@ class Proof:
 
     def events(self, method: str, path: str, frames: bytes) -> None:
         """Hold whole frames of a stream against the schema of events."""
+        if path.startswith(KEPT):
+            return  # a stream of anybody's values
         for event in _events_in(frames):
             stream, bare = event.get("stream"), event.get("event")
             followed = f"/api/{stream}/events" if stream else path
@@ -162,6 +167,16 @@ class Proof:
 
     def _object(self, method: str, path: str, what: str) -> None:
         self.violations.append(f"{method} {path}: {what}")
+
+
+def breadth(path: str) -> tuple[bool, int]:
+    """Return how much a path takes: one that takes any number of segments is looked at last."""
+    return "{path}" in path, -len(path) if "{path}" in path else path.count("{")
+
+
+def _content(described: dict[str, Any], status: int) -> dict[str, Any]:
+    content: dict[str, Any] = described["responses"].get(str(status), {}).get("content", {})
+    return content
 
 
 def own(known: Operation) -> Iterator[tuple[int, str]]:

@@ -40,12 +40,18 @@ class Head:
 class Segment:
     """Consecutive records of one stream, with their renderings kept for all who ask."""
 
-    __slots__ = ("_rendered", "records", "size_bytes")
+    __slots__ = ("_rendered", "_wholes", "ends", "records", "size_bytes")
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
+    def __init__(self, records: Sequence[Record], *, ends: bool | None = None) -> None:
+        """Take the records.
+
+        Args:
+            ends: whether the stream ended with them; None where only its head can tell.
+        """
+        self.records, self.ends = records, ends
         self.size_bytes = sum(len(record.body) for record in records)
         self._rendered: dict[Callable[[Record], bytes], bytes] = {}
+        self._wholes: dict[Callable[[Segment], bytes], bytes] = {}
 
     @property
     def first(self) -> int:
@@ -61,7 +67,13 @@ class Segment:
         """Return the part of the segment that follows `cursor`; itself when that is all of it."""
         if cursor < self.first:
             return self
-        return Segment(self.records[cursor - self.first + 1 :])
+        return Segment(self.records[cursor - self.first + 1 :], ends=self.ends)
+
+    def upto(self, sequence: int) -> Segment:
+        """Return the part of the segment that ends with `sequence`; itself when that is all."""
+        if sequence >= self.last:
+            return self
+        return Segment(self.records[: sequence - self.first + 1])
 
     def pieces(self, size_bytes: int) -> list[Segment]:
         """Return the segment in pieces of about `size_bytes`, at least an event each."""
@@ -80,6 +92,17 @@ class Segment:
         """Return the records encoded and joined, made once however many readers ask."""
         if (rendered := self._rendered.get(encode)) is None:
             rendered = self._rendered[encode] = b"".join(map(encode, self.records))
+        return rendered
+
+    def render_whole(self, encode: Callable[[Segment], bytes]) -> bytes:
+        """Return the segment as `encode` makes it, made once for all who ask alike.
+
+        Only the newest few ways are kept: some change with the time.
+        """
+        if (rendered := self._wholes.get(encode)) is None:
+            if len(self._wholes) >= limits.RENDERINGS_MAX:
+                self._wholes.clear()
+            rendered = self._wholes[encode] = encode(self)
         return rendered
 
 

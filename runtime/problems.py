@@ -53,6 +53,12 @@ class BadRequest(Refused):
     title = "The request cannot be read"
 
 
+class WebhookRejected(BadRequest):
+    """A webhook may not go there."""
+
+    title = "The webhook's URL is not allowed"
+
+
 class Unauthenticated(Refused):
     """No credential, or one that is unknown, expired or revoked."""
 
@@ -65,6 +71,20 @@ class OriginNotAllowed(Refused):
 
     status = 403
     title = "This origin may not ask"
+
+
+class PathReserved(Refused):
+    """The path is not the caller's to write to."""
+
+    status = 403
+    title = "This path is reserved"
+
+
+class ProducerFenced(Refused):
+    """A newer epoch of the producer has written; the extension `producer_epoch` says which."""
+
+    status = 403
+    title = "A newer producer has taken over"
 
 
 class NotFound(Refused):
@@ -114,6 +134,48 @@ class JobEnded(Refused):
 
     status = 409
     title = "The job has ended"
+
+
+class StreamConflict(Refused):
+    """The stream is there with another configuration, or takes another content type or order."""
+
+    status = 409
+    title = "The stream is another one"
+
+
+class StreamClosed(Refused):
+    """The stream takes nothing more; the extension `stream_next_offset` is where it ends."""
+
+    status = 409
+    title = "The stream is closed"
+
+
+class ProducerGap(Refused):
+    """The producer left a number out; the extensions say which was expected and which came."""
+
+    status = 409
+    title = "The producer left something out"
+
+
+class LeaseFenced(Refused):
+    """The wake or the lease is no longer the current one."""
+
+    status = 409
+    title = "The lease has passed on"
+
+
+class LeaseHeld(Refused):
+    """Another worker holds the lease."""
+
+    status = 409
+    title = "The subscription is claimed already"
+
+
+class StreamGone(Refused):
+    """The stream was deleted, and is kept only for its forks."""
+
+    status = 410
+    title = "The stream is gone"
 
 
 class TooLarge(Refused):

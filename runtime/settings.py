@@ -18,6 +18,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from runtime import limits
 from runtime.problems import Refused
 from runtime.secret import Secret
 
@@ -96,6 +97,19 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """How the Durable Streams protocol answers."""
+
+    long_poll_s: float = setting(
+        limits.LONG_POLL_S, "seconds a long poll waits", least=0.1, most=60
+    )
+    webhooks: bool = setting(
+        default=False, doc="subscriptions may call webhooks, not only be asked"
+    )
+    webhook_loopback: bool = setting(default=False, doc="webhooks may be on this machine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A provider reached over the network, under a name of one's own."""
 
@@ -116,6 +130,7 @@ class Settings:
     models: Models = field(default_factory=Models)
     local: Local = field(default_factory=Local)
     log: Log = field(default_factory=Log)
+    streams: Streams = field(default_factory=Streams)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
 
 
@@ -125,6 +140,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "models": Models,
     "local": Local,
     "log": Log,
+    "streams": Streams,
 }
 
 

@@ -8,13 +8,16 @@ overwritten (`secure_delete`), and the WAL is emptied as far as readers let it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from store import audit
 from store.audit import AuditEntry
 from store.database import open_database, transaction
 from store.streams import find_stream
+
+Eraser: TypeAlias = Callable[[Sequence[str], AuditEntry], Awaitable[None]]  # off the loop
 
 
 def erase_streams(path: Path, names: Sequence[str], entry: AuditEntry) -> int:

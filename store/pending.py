@@ -56,7 +56,8 @@ def publish(
         if isinstance(outcome, Done):
             for append in each.write.appends:
                 if append.records:
-                    log.remember(append.stream, Segment(append.records))
+                    log.remember(append.stream, Segment(append.records, ends=append.ends))
+                if append.records or append.ends:
                     hub.announce(append.stream)
     for each, outcome in zip(batch, outcomes, strict=True):
         each.settle(outcome)

@@ -34,7 +34,9 @@ from runtime.settings import Settings
 from runtime.telemetry import Metrics, sample_loop_lag
 from store import audit, folder, jobs, opening, tokens
 from store import recovery as store_recovery
+from store.audit import AuditEntry
 from store.database import Database, transaction
+from store.erase import Eraser, erase_streams
 from store.event_log import SqliteEventLog
 from store.opening import Store
 from store.thread_writer import ThreadWriter
@@ -45,6 +47,7 @@ from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.providers.echo import Echo
 from transports.egress.providers.synthetic import Synthetic
+from transports.egress.webhooks import Webhooks
 from transports.ingress.http import app, server
 from transports.ingress.http.caller import Authenticator
 from transports.ingress.http.context import Services
@@ -94,8 +97,15 @@ async def open_core(
     writer: Writer,
     catalog: Catalog,
     metrics: Metrics,
+    eraser: Eraser | None = None,
+    webhooks: Webhooks | None = None,
 ) -> AsyncIterator[Core]:
-    """Recover what a dead process left, start the actors, and stop them at the end."""
+    """Recover what a dead process left, start the actors, and stop them at the end.
+
+    Args:
+        eraser: erases the logs of deleted streams; None keeps them, as a store in memory does.
+        webhooks: delivers the wakes of subscriptions; None: they are pull-wake only.
+    """
     spine = Spine(
         clock=clock,
         ids=ids,
@@ -105,13 +115,18 @@ async def open_core(
         writer=writer,
         catalog=catalog,
         metrics=metrics,
+        eraser=eraser,
+        webhooks=webhooks,
     )
     await recovery.close_interrupted(spine)
     async with trio.open_nursery() as nursery:
         tree = Tree(spine, nursery)
         await tree.resume_queues()
+        await tree.resume_streams()
         yield Core(spine=spine, tree=tree, desk=Desk(spine), claims=Claims(reader, clock))
         await tree.stop()
+        if webhooks is not None:
+            await webhooks.aclose()
 
 
 def catalog_for(
@@ -150,6 +165,23 @@ def _configured(settings: Settings) -> list[Provider]:
         )
         made.append(Compatible(endpoint))
     return made
+
+
+def eraser_of(path: Path, log: SqliteEventLog) -> Eraser:
+    """Return what erases logs from the database at `path`, on a thread, and from the cache."""
+
+    async def erase(names: Sequence[str], entry: AuditEntry) -> None:
+        await trio.to_thread.run_sync(erase_streams, path, names, entry)
+        for name in names:
+            log.forget(name)
+
+    return erase
+
+
+def webhooks_for(settings: Settings) -> Webhooks | None:
+    """Return what delivers webhooks, where the settings allow them."""
+    wanted = settings.streams
+    return Webhooks(loopback=wanted.webhook_loopback) if wanted.webhooks else None
 
 
 def control_client(url: str) -> Client:
@@ -265,6 +297,8 @@ class _Service:
                     writer=writer,
                     catalog=catalog,
                     metrics=self.metrics,
+                    eraser=eraser_of(self.data / opening.FILE, self.log),
+                    webhooks=webhooks_for(self.settings),
                 ) as core:
                     nursery.start_soon(sample_loop_lag, self.metrics)
                     front = self._front(core, nursery, authenticator)

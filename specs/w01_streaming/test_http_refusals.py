@@ -23,6 +23,12 @@ BODIES = {  # a body that each operation with one takes
     "create_conversation": b"{}",
     "start_job": b'{"input": "hello"}',
     "abort_job": b"{}",
+    "put_subscription": b'{"type": "pull-wake", "pattern": "a/*", "wake_stream": "wakes"}',
+    "add_subscription_streams": b'{"streams": ["a/b"]}',
+    "claim_subscription": b'{"worker": "one"}',
+    "ack_subscription": b'{"wake_id": "wake_1", "generation": 1}',
+    "call_subscription_back": b'{"wake_id": "wake_1", "generation": 1}',
+    "release_subscription": b'{"wake_id": "wake_1", "generation": 1}',
 }
 
 

@@ -19,6 +19,7 @@ from store.opening import FILE, open_memory, open_store
 
 MERGED = {
     "0001_first": "40455675601748a1",
+    "0002_streams": "dda2b6855ddf990e",
 }
 
 

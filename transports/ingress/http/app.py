@@ -10,13 +10,14 @@ import structlog
 from quart import Quart, Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from runtime import limits
 from runtime.problems import Problem
 from transports.ingress.http.caller import Credentials
 from transports.ingress.http.context import Services
 from transports.ingress.http.exchange import Exchange, NoWebsocket
-from transports.ingress.http.gate import Gate, cors_headers
+from transports.ingress.http.gate import STREAMS, Gate, cors_headers
 from transports.ingress.http.operation import empty
 from transports.ingress.http.problems import on_framework_error, on_problem
 from transports.ingress.http.routes import (
@@ -27,6 +28,8 @@ from transports.ingress.http.routes import (
     models,
     page,
     session,
+    streams,
+    subscriptions,
 )
 
 log = structlog.get_logger(__name__)
@@ -38,6 +41,8 @@ BLUEPRINTS: Final = (
     jobs.routes,
     events.routes,
     models.routes,
+    subscriptions.routes,
+    streams.routes,
     page.routes,
 )
 READING: Final = ("GET", "HEAD", "OPTIONS")
@@ -50,6 +55,12 @@ ALWAYS: Final = {
     "Content-Security-Policy": CLOSED,
     "Cache-Control": "no-store",
 }
+
+
+class StreamPath(PathConverter):
+    """A stream's path: any, but those of the protocol's own resources."""
+
+    regex = r"(?!__ds/(?:subscriptions/|jwks\.json$)).+"
 
 
 class App(QuartTrio):
@@ -71,6 +82,7 @@ def mount(app: Quart) -> None:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # no redirect: an address is right or it is not
+    app.url_map.converters["stream"] = StreamPath
     for routes in BLUEPRINTS:
         app.register_blueprint(routes)
 
@@ -137,6 +149,9 @@ def _admit(gate: Gate) -> Response | None:
     origin = request.headers.get("Origin", "")
     asked = request.headers.get("Access-Control-Request-Method", "")
     preflight = request.method == "OPTIONS" and bool(asked)
+    if preflight and request.path.startswith(STREAMS):
+        g.cors = cors_headers("*", preflight=True)
+        return empty(204)
     wants_token = (
         "authorization" in request.headers.get("Access-Control-Request-Headers", "").lower()
     )

@@ -20,8 +20,18 @@ from runtime.problems import HostNotAllowed, OriginNotAllowed
 
 LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 DEFAULT_PORTS: Final[Mapping[str, str]] = {"http": "80", "https": "443"}
-ANY_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, traceparent"
-EXPOSED: Final = "x-request-id, location, retry-after, idempotent-replayed"
+STREAMS: Final = "/v1/stream/"  # the Durable Streams protocol: any origin may ask what it may send
+ANY_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, if-none-match, last-event-id, producer-epoch,"
+    " producer-id, producer-seq, stream-closed, stream-expires-at, stream-fork-offset,"
+    " stream-fork-sub-offset, stream-forked-from, stream-seq, stream-ttl, traceparent"
+)
+EXPOSED: Final = (
+    "etag, idempotent-replayed, location, producer-epoch, producer-expected-seq,"
+    " producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor,"
+    " stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl,"
+    " stream-up-to-date, x-request-id"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +152,7 @@ def cors_headers(origin: str, *, preflight: bool) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if preflight:
-        headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+        headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, DELETE"
         headers["Access-Control-Allow-Headers"] = ANY_HEADERS
         headers["Access-Control-Max-Age"] = "600"
     return headers

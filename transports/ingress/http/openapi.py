@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import TypeAdapter
@@ -20,7 +21,7 @@ from transports.ingress.http.operation import JSON, Nothing, Operation, operatio
 from transports.ingress.http.problems import MEDIA_TYPE
 
 SCHEMAS: Final = "#/components/schemas/"
-PATH_PART: Final = re.compile(r"<(\w+)>")
+PATH_PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 ALL: Final = (problems.OriginNotAllowed, problems.HostNotAllowed)
 OF_CALLERS: Final = (problems.Unauthenticated, problems.Busy)
 OF_BODIES: Final = (
@@ -90,7 +91,7 @@ def common(path: str, known: Operation) -> list[type[Problem]]:
     refusals: list[type[Problem]] = list(ALL)
     if known.auth != "none":
         refusals += OF_CALLERS
-    if "{" in path or known.auth == "admin":
+    if known.auth == "admin" or ("{" in path and known.auth != "wake" and not known.makes):
         refusals.append(problems.NotFound)
     if known.body is not Nothing:
         refusals += OF_BODIES
@@ -112,9 +113,13 @@ def _operation(path: str, known: Operation, schemas: dict[str, Any]) -> dict[str
     if known.body is not Nothing:
         content = {JSON: {"schema": _schema(known.body, schemas, "validation")}}
         described["requestBody"] = {"required": _needs_fields(known.body), "content": content}
+    elif known.takes:
+        described["requestBody"] = {"content": {known.takes: {}}}
     responses: dict[str, Any] = {str(known.status): _good(known, schemas)}
     for status, sentence in known.others:
         responses[str(status)] = {"description": sentence}
+        if status == HTTPStatus.OK and known.answers is not None:
+            responses[str(status)]["content"] = responses[str(known.status)]["content"]
     responses |= _refusals(path, known)
     described["responses"] = dict(sorted(responses.items()))
     return described
@@ -152,6 +157,8 @@ def _good(known: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         content[JSON] = {"schema": _schema(known.answers, schemas, "serialization")}
     if known.streams != "no":
         content["text/event-stream"] = {"schema": {"type": "string"}}
+    if known.sends:
+        content[known.sends] = {}
     if content:
         good["content"] = content
     if known.location:

@@ -35,7 +35,7 @@ from transports.ingress.http.problems import NOTHING_HERE
 
 B = TypeVar("B")
 Q = TypeVar("Q")
-Auth = Literal["none", "caller", "admin"]
+Auth = Literal["none", "caller", "admin", "wake"]
 JSON: Final = "application/json"
 
 
@@ -54,6 +54,7 @@ class Call(Generic[B, Q]):
     query: Q
     request_id: str
     claim: Claim | None
+    raw: bytes = b""  # the body as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,10 @@ class Operation:
     Args:
         body: the dataclass of the JSON body; Nothing takes none.
         answers: the type of a good answer, None where it has no JSON.
+        auth: "wake" where a token of a subscription's wake is shown, which the route reads itself.
+        makes: what its path names is made by it.
+        takes: media type of a body that is taken as it comes; "" where it takes none such.
+        sends: media type of an answer that is sent as it is kept; "" where it sends none such.
         streams: it can answer as text/event-stream too; "only" where as nothing else.
         problems: what it refuses besides what every operation may refuse.
         idempotent: takes an Idempotency-Key.
@@ -80,6 +85,9 @@ class Operation:
     problems: tuple[type[Problem], ...] = ()
     idempotent: bool = False
     location: str = ""
+    makes: bool = False
+    takes: str = ""
+    sends: str = ""
     streams: Literal["no", "also", "only"] = "no"
     others: tuple[tuple[int, str], ...] = ()
 
@@ -127,7 +135,7 @@ def operation_of(view: Any) -> Operation:
 async def _read(known: Operation) -> Call[Any, Any]:
     """Decode the request; authentication comes first, so that a stranger learns nothing."""
     credentials = Credentials.of(request.headers)
-    caller = NOBODY if known.auth == "none" else _authenticated(credentials)
+    caller = NOBODY if known.auth in {"none", "wake"} else _authenticated(credentials)
     if known.auth == "admin" and not caller.admin:
         raise NotFound(NOTHING_HERE)
     if known.streams == "no" and known.answers is not None:
@@ -142,6 +150,7 @@ async def _read(known: Operation) -> Call[Any, Any]:
         query=query,
         request_id=g.request_id,
         claim=_claim(raw) if known.idempotent else None,
+        raw=raw,
     )
 
 

@@ -24,6 +24,13 @@ from runtime.problems import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+SAID_IN_HEADERS: Final = {  # extensions that the Durable Streams protocol wants as headers
+    "producer_epoch": "Producer-Epoch",
+    "producer_expected_seq": "Producer-Expected-Seq",
+    "producer_received_seq": "Producer-Received-Seq",
+    "stream_closed": "Stream-Closed",
+    "stream_next_offset": "Stream-Next-Offset",
+}
 NOTHING_HERE: Final = "There is nothing at this address."
 
 
@@ -49,6 +56,9 @@ def answer(problem: Problem) -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(problem, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(problem.extensions["allow"])
+    for extension, name in SAID_IN_HEADERS.items():
+        if extension in problem.extensions:
+            response.headers[name] = str(problem.extensions[extension])
     return response
 
 

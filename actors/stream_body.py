@@ -1,0 +1,84 @@
+"""What a body is to a stream: the records it becomes, and the content types that mean the same.
+
+A stream of JSON keeps one record for each value, as the bytes that came; an array is its elements,
+one level deep. Any other stream keeps one record an append. Pure.
+Source: Durable Streams protocol 1.0, sections 5.2 and 9.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from json.scanner import make_scanner
+from typing import Any, Final, cast
+
+import orjson
+
+from runtime.problems import BadJson, BadRequest
+
+JSON: Final = "application/json"
+DEFAULT: Final = "application/octet-stream"
+MESSAGE: Final = "stream.message"  # the kind of a JSON record
+BYTES: Final = "stream.bytes"
+WHITE: Final = re.compile(r"[ \t\r\n]*")
+SCAN: Any = make_scanner(cast("Any", json.JSONDecoder()))  # in C: a value, and where it ends
+
+
+def media_type(content_type: str) -> str:
+    """Return what of a content type counts when two are compared."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json(content_type: str) -> bool:
+    """Whether the stream keeps JSON values."""
+    return media_type(content_type) == JSON
+
+
+def is_text(content_type: str) -> bool:
+    """Whether the stream's bytes go into an event stream as they are."""
+    return is_json(content_type) or content_type.lower().startswith("text/")
+
+
+def kind_of(content_type: str) -> str:
+    """Return the kind of a stream's records."""
+    return MESSAGE if is_json(content_type) else BYTES
+
+
+def split(content_type: str, body: bytes) -> list[bytes]:
+    """Return the records that a body becomes; none for no body and for an empty array.
+
+    Raises:
+        BadJson: the stream keeps JSON and the body is none.
+        BadRequest: it is JSON nested too deep, or with numbers too long.
+    """
+    if not body or not is_json(content_type):
+        return [body] if body else []
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadJson(f"The body is not valid JSON: {error.msg}.") from None
+    if not isinstance(value, list):
+        return [body.strip(b" \t\r\n")]
+    try:
+        return list(_elements(body.decode()))
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The body is nested too deep, or has a number too long.") from error
+
+
+def _elements(text: str) -> list[bytes]:
+    """Return the text of each element of an array, which is valid JSON."""
+    found: list[bytes] = []
+    at = _past_white(text, _past_white(text, 0) + 1)
+    while text[at] != "]":
+        _, end = SCAN(text, at)
+        found.append(text[at:end].encode())
+        at = _past_white(text, end)
+        if text[at] == ",":
+            at = _past_white(text, at + 1)
+    return found
+
+
+def _past_white(text: str, at: int) -> int:
+    white = WHITE.match(text, at)
+    assert white is not None
+    return white.end()
