@@ -39,14 +39,13 @@ ENDS: Mapping[str, tuple[EndStatus, EndState | None]] = {
     "process-died": ("interrupted", None),
 }
 PROVIDER_ENDS: Mapping[EndState, EndStatus] = {
-    "finished": "completed",  # incomplete when the reason is one of CUT_SHORT
+    "finished": "completed",  # incomplete when the reason is one of base.INCOMPLETE
     "finished_no_reason": "completed",
     "truncated": "incomplete",
     "transport_error": "incomplete",
     "provider_error": "failed",
     "cancelled": "aborted",
 }
-CUT_SHORT = frozenset({"length", "filter"})  # the wire's terminal mark, but not the whole answer
 
 
 @dataclass(slots=True)
@@ -254,7 +253,7 @@ def _done(
 def verdict_of(end: base.End) -> JobEnded:
     """Return the end of a job whose provider ended so."""
     status = PROVIDER_ENDS[end.end_state]
-    if end.end_state == "finished" and end.reason in CUT_SHORT:
+    if end.end_state == "finished" and end.reason in base.INCOMPLETE:
         status = "incomplete"
     return JobEnded(
         status=status,
