@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -52,9 +51,6 @@ from transports.ingress.http import app, server
 from transports.ingress.http.caller import Authenticator
 from transports.ingress.http.context import Services
 from transports.ingress.http.readers import Readers
-
-if TYPE_CHECKING:
-    from transports.egress.connection import Client
 
 log = structlog.get_logger(__name__)
 Ready = folder.Service  # what `serve` says of itself once it accepts connections
@@ -182,11 +178,6 @@ def webhooks_for(settings: Settings) -> Webhooks | None:
     """Return what delivers webhooks, where the settings allow them."""
     wanted = settings.streams
     return Webhooks(loopback=wanted.webhook_loopback) if wanted.webhooks else None
-
-
-def control_client(url: str) -> Client:
-    """Return the command line's own client, for the service at `url` and nowhere else."""
-    return guard.client(guard.control_reach(url), base_url=url)
 
 
 def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
