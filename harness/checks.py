@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import chromium, setup
+from harness import chromium, conformance, setup
 
 PATIENCE = 3  # budgets a part may use before it is ended
 COUNTS = ("tests", "failures", "errors", "skipped")
@@ -61,6 +61,13 @@ SHORT = (
         budget_s=180,
         needs=chromium.find_or_install,
         missing=chromium.MISSING,
+    ),
+    Part(
+        name="streams",
+        command=("python", "-m", "harness", "conformance", "durable-streams"),
+        budget_s=150,
+        needs=conformance.find_or_install,
+        missing=conformance.MISSING,
     ),
 )
 

@@ -1,0 +1,194 @@
+"""`python3 -m harness conformance durable-streams`: others' suites and clients against our server.
+
+Theory: nobody has to believe us. The protocol's own black-box suite, its JavaScript and Python
+clients, and a standard EventSource are installed, pinned, into a folder beside `.venv`'s packages
+and run against a real server on a port of its own (`serve-as`). There is no list of expected
+failures. The last line printed is the suite's `passed/total`.
+Source: npm `@durable-streams/server-conformance-tests`, run by vitest, since its own command finds
+no test file under vitest 4.1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import setup
+
+HERE = Path(__file__).parent / "durable_streams"
+KEPT = setup.VENV / "conformance" / "durable-streams"
+NODE_MIN = 20
+PACKAGES = (
+    "@durable-streams/server-conformance-tests@0.3.6",
+    "@durable-streams/client@0.2.7",
+    "eventsource@5.1.5",
+    "vitest@4.1.12",
+)
+PYTHON_PACKAGE = "durable-streams==0.1.0"
+LONG_POLL_S = 2  # of the server under test; the suite waits some out
+INSTALL_S, SUITE_S, CHECK_S = 300, 600, 120
+MISSING = "node 20 or newer, and the protocol's own packages"
+NAMES = ("suite", "clients", "browser")
+USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
+
+
+def main(argv: list[str]) -> int:
+    """Run everything, or one part; return 0 when all of it passed."""
+    chosen: tuple[str, ...] = NAMES
+    if argv[1:2] == ["--only"] and argv[2:3] and argv[2] in NAMES:
+        chosen, argv = (argv[2],), argv[:1]
+    if argv != ["durable-streams"]:
+        print(USAGE, file=sys.stderr)
+        return 2
+    if find_or_install() is None:
+        print(f"skipped: {MISSING} are missing", file=sys.stderr)
+        return 1
+    parts: dict[str, Callable[[str], bool]] = {"clients": clients, "browser": browser}
+    with serving() as base:
+        held = [run(base) for name, run in parts.items() if name in chosen]
+        if "suite" in chosen:  # last, so that its count is the last line
+            held.append(suite(base))
+    return 0 if all(held) else 1
+
+
+def find_or_install() -> str | None:
+    """Return the folder with the packages; None where there is no node, or they cannot be had."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None or version_of(node) < NODE_MIN:
+        return None
+    stamp = KEPT / "installed.json"
+    wanted = json.dumps([*PACKAGES, PYTHON_PACKAGE])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(KEPT, ignore_errors=True)
+        KEPT.mkdir(parents=True)
+        (KEPT / "package.json").write_text('{"private": true, "type": "module"}\n', "utf-8")
+        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        pip = [sys.executable, *setup.PIP, "install", "-q", "--no-deps", "--target"]
+        for command in (
+            [npm, "install", *quiet, "--save-exact", *PACKAGES],
+            [*pip, str(KEPT / "python"), PYTHON_PACKAGE],
+        ):
+            if not installs(command):
+                return None
+        stamp.write_text(wanted, encoding="utf-8")
+    for file in HERE.glob("*.mjs"):  # node finds packages beside the file that asks for them
+        shutil.copy(file, KEPT / file.name)
+    return str(KEPT)
+
+
+def version_of(node: str) -> int:
+    """Return node's major version; 0 where it does not say."""
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    number = said.stdout.strip().lstrip("v").partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def installs(command: list[str]) -> bool:
+    """Run one installation; say whether it went well."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=KEPT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode != 0:
+        print(done.stderr[-2000:], file=sys.stderr)
+    return done.returncode == 0
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve on a folder that is thrown away; yield the address."""
+    env = os.environ | {
+        "RUNCHAT_LOG__LEVEL": "warning",
+        "RUNCHAT_STREAMS__LONG_POLL_S": str(LONG_POLL_S),
+        "RUNCHAT_STREAMS__WEBHOOKS": "true",
+        "RUNCHAT_STREAMS__WEBHOOK_LOOPBACK": "true",  # the suite's webhooks live here
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "harness", "serve-as", "--tenant", "conformance"]
+        command += ["--user", "suite", "--port", "0", "--data", str(Path(folder) / "data")]
+        command += ["--announce", "json", "--exit-with-parent"]
+        with subprocess.Popen(
+            command, cwd=setup.ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as server:
+            assert server.stdout is not None
+            try:
+                yield json.loads(server.stdout.readline())["url"]
+            finally:
+                server.communicate(timeout=CHECK_S)  # its stdin ends, and so does it
+
+
+def suite(base: str) -> bool:
+    """Run the protocol's suite; print what failed and `passed/total`."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        env = {"BASE": base, "LONG_POLL_MS": str(1000 * LONG_POLL_S + 1000), "REPORT": str(report)}
+        vitest = KEPT / "node_modules" / "vitest" / "vitest.mjs"
+        words = run_program(["node", str(vitest), "run"], env, SUITE_S)
+        if not report.exists():
+            print(words[-4000:], "0/0", sep="\n")
+            return False
+        told = json.loads(report.read_text(encoding="utf-8"))
+    results = [each for file in told["testResults"] for each in file["assertionResults"]]
+    passed = sum(each["status"] == "passed" for each in results)
+    for each in results:
+        if each["status"] != "passed":
+            why = (each.get("failureMessages") or [""])[0].partition("\n")[0]
+            print(f"{each['status'].upper()} {each['fullName']}: {why}")
+    print(f"{passed}/{len(results)}", flush=True)
+    return bool(results) and passed == len(results)
+
+
+def clients(base: str) -> bool:
+    """Have both clients of the protocol read a live job."""
+    javascript = run_program(["node", "clients.mjs"], {"BASE": base}, CHECK_S)
+    path = {"BASE": base, "PYTHONPATH": str(KEPT / "python")}
+    python = run_program([sys.executable, str(HERE / "clients.py")], path, CHECK_S)
+    return told_good("clients", javascript + python, 8)
+
+
+def browser(base: str) -> bool:
+    """Have a standard EventSource read a stream that ends."""
+    return told_good("browser", run_program(["node", "browser.mjs"], {"BASE": base}, CHECK_S), 2)
+
+
+def told_good(name: str, words: str, wanted: int) -> bool:
+    """Print what the checks of a program said; whether all that were wanted passed."""
+    lines = words.splitlines()
+    passed = sum(line.startswith("passed ") for line in lines)
+    holds = passed == wanted
+    print(*lines, f"{name}: {passed}/{wanted}", sep="\n", flush=True)
+    return holds
+
+
+def run_program(command: list[str], env: dict[str, str], timeout_s: int) -> str:
+    """Run a program among the packages; return all it said."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=KEPT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            env=os.environ | env,
+        )
+    except subprocess.TimeoutExpired:
+        return f"ended after {timeout_s} s"
+    return done.stdout

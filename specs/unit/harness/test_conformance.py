@@ -1,0 +1,37 @@
+"""The runner of others' suites: what it counts as passed, and what it says without node."""
+
+import pytest
+
+from harness import checks, conformance
+
+
+def test_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in ([], ["other-suite"], ["durable-streams", "--only", "nothing"]):
+        assert conformance.main(argv) == 2
+    assert capsys.readouterr().err == 3 * (conformance.USAGE + "\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "held"),
+    [
+        ("passed one\npassed two\n", True),
+        ("passed one\nFAILED two\n", False),
+        ("passed one\n", False),
+        ("passed one\nsomebody passed two\n", False),
+    ],
+)
+def test_every_check_that_is_wanted_must_say_that_it_passed(
+    words: str, held: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert conformance.told_good("clients", words, 2) is held
+    assert capsys.readouterr().out.endswith(f"clients: {2 if held else 1}/2\n")
+
+
+def test_the_version_of_what_is_no_node_is_none() -> None:
+    assert conformance.version_of("/bin/true") == 0
+
+
+def test_the_suite_is_a_part_of_the_test_run_or_skipped_by_name() -> None:
+    [part] = [part for part in checks.SHORT if part.name == "streams"]
+    assert part.command[1:] == ("-m", "harness", "conformance", "durable-streams")
+    assert part.missing == conformance.MISSING
