@@ -40,6 +40,12 @@ def connection(page: Page) -> Locator:
     return page.get_by_role("status", name="Connection", exact=True)
 
 
+def enter(page: Page, conversation: str) -> None:
+    """Open a conversation; what is asked in it after this comes to the page as news."""
+    with page.expect_response("**/messages?*", timeout=LONG_MS):
+        page.goto(f"/#{conversation}")
+
+
 def choose_model(page: Page, model: str) -> None:
     page.get_by_role("combobox", name="Model", exact=True).select_option(model)
 

@@ -39,7 +39,7 @@ SPEECH = """async () => {
     const turn = (text, status) => ({ job_id: "job_1", status, view: view(text, status) });
     const speech = new Speech(region);
     window.spoken = spoken;
-    speech.follow({ job_id: "job_1", status: "running", view: null }, true);
+    speech.follow({ job_id: "job_1", status: "running", view: null }, 0);
     window.say = (text, status) => speech.update(turn(text, status));
 }"""
 

@@ -18,6 +18,7 @@ from specs.browser.on_page import (
     button,
     choose_model,
     composer,
+    enter,
     expect_end,
     expect_one_story,
     question,
@@ -138,7 +139,7 @@ def test_ask_instead_replaces_the_running_answer(page: Page, service: Service) -
 @requirement("page.queue")
 def test_ask_next_waits_for_the_running_answer(page: Page, service: Service) -> None:
     conversation = service.conversation()
-    page.goto(f"/#{conversation}")
+    enter(page, conversation)
     first = service.slow(conversation, count=200)
     wait_for_events(page, first, 5)
     ask(page, "Then this.")
@@ -164,9 +165,10 @@ def test_an_answer_that_is_not_whole_says_so_live_and_later(
     page: Page, service: Service, end: str, words: str
 ) -> None:
     conversation = service.conversation()
-    page.goto(f"/#{conversation}")
+    enter(page, conversation)
     job = service.slow(conversation, count=20, fail_after=10, end=end)
     wait_for_events(page, job, 10)
+    service.whole_log(job)
     error = service.job(job)["error"] if end == "error" else None
     said = words + (error["message"] if error else "")
     expect_one_story(page, service, job, 1, said)

@@ -24,6 +24,7 @@ from specs.browser.on_page import (
     button,
     composer,
     connection,
+    enter,
     expect_end,
     expect_one_story,
     question,
@@ -126,7 +127,7 @@ def test_a_lost_connection_shows_a_banner_and_resumes_by_itself(
         page = context.new_page()
         page.goto(service.link())
         conversation = service.conversation()
-        page.goto(f"/#{conversation}")
+        enter(page, conversation)
         job = service.slow(conversation, count=300)
         for events in (20, 120):
             wait_for_events(page, job, events)
@@ -147,7 +148,7 @@ def test_the_network_is_asked_at_once_when_the_machine_says_it_is_back(
         page = context.new_page()
         page.goto(service.link())
         conversation = service.conversation()
-        page.goto(f"/#{conversation}")
+        enter(page, conversation)
         job = service.slow(conversation, count=200)
         wait_for_events(page, job, 20)
         context.set_offline(True)
@@ -238,7 +239,7 @@ def test_a_reader_who_scrolled_up_stays_there_and_can_jump_to_the_latest(
     page: Page, service: Service
 ) -> None:
     conversation = service.conversation()
-    page.goto(f"/#{conversation}")
+    enter(page, conversation)
     job = service.slow(conversation, count=300, size=160)
     wait_for_events(page, job, 60)
     log = page.get_by_role("log", name="Messages", exact=True)

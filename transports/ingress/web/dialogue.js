@@ -1,6 +1,8 @@
 // One conversation as turns, a question with its answer: pure, no page, no connection.
 // It is fed by three sources that may overlap and come in any order: the list of messages, the conversation's
 // log and the logs of its jobs. Each is applied by id, so that what is told twice is there once.
+// An answer is over when its end and all its words are here, and then nothing takes them back: words come from the
+// list of messages or from the answer's own log, and where that log is followed it alone tells them and the end.
 
 import { fold, spokenText, WAITING } from "./fold.js";
 
@@ -39,10 +41,11 @@ export function withMessages(dialogue, messages) {
   const known = new Set(dialogue.known);
   let turns = dialogue.turns;
   for (const message of messages) {
+    const id = message.job_id ?? message.id;
     const text = message.parts.map((part) => part.text ?? "").join("");
-    const change = message.role === "user" ? { question: text } : { answer: text, ...statusOf(message) };
-    turns = changed(turns, message.job_id ?? message.id, change);
     known.add(message.id);
+    if (message.role === "user") turns = changed(turns, id, { question: text });
+    else if (!isFollowed(turnOf(turns, id))) turns = changed(turns, id, { answer: text, ...statusOf(message) });
   }
   return { ...dialogue, known, turns };
 }
@@ -59,20 +62,25 @@ function statusOf(message) {
  * @returns {Dialogue}
  */
 export function withJob(dialogue, job) {
-  const turn = dialogue.turns.find((each) => each.job_id === job.id);
-  const status = turn !== undefined && isOver(turn.status) ? turn.status : job.status;
-  const running = status === "running";
+  const turn = turnOf(dialogue.turns, job.id);
+  const ended = isOver(job.status);
+  const over = turn !== undefined && isOver(turn.status);
+  if (over && !ended) return dialogue; // The row is older than what is here.
+  const running = job.status === "running";
   const current = running ? job.id : dialogue.current === job.id ? null : dialogue.current;
-  const live = running || (turn?.live ?? false);
+  if (over) return { ...dialogue, current, turns: changed(dialogue.turns, job.id, { job }) };
+  // A row that has ended brings no words; where there are any, the log tells them, and the end after them.
+  const live = running || isFollowed(turn) || (ended && job.items.length > 0);
+  const status = live && ended ? "running" : job.status;
   return { ...dialogue, current, turns: changed(dialogue.turns, job.id, { status, job, live }) };
 }
 
 /** @param {Dialogue} dialogue @param {Event} event of the conversation's log @returns {Dialogue} */
 export function withConversationEvent(dialogue, event) {
-  const { job_id, status } = event.data;
+  const { job_id } = event.data;
   const current = dialogue.current === job_id ? null : dialogue.current;
-  const known = dialogue.turns.find((turn) => turn.job_id === job_id);
-  if (known !== undefined && isOver(known.status) && event.kind !== "job.ended") return dialogue;
+  const known = turnOf(dialogue.turns, job_id);
+  if (known !== undefined && isOver(known.status)) return dialogue;
   switch (event.kind) {
     case "message.added":
       return event.data.role === "user" ? { ...dialogue, turns: changed(dialogue.turns, job_id, {}) } : dialogue;
@@ -83,8 +91,8 @@ export function withConversationEvent(dialogue, event) {
     case "job.superseded":
       return { ...dialogue, current };
     case "job.ended":
-      // An answer whose words are not here yet is not shown as ended: its own log tells both.
-      return { ...dialogue, current, turns: changed(dialogue.turns, job_id, known?.answer == null ? { live: true } : { status }) };
+      // The words are not here yet: the answer's own log tells them, and the end.
+      return { ...dialogue, current, turns: changed(dialogue.turns, job_id, { live: true }) };
     default:
       return dialogue;
   }
@@ -92,7 +100,7 @@ export function withConversationEvent(dialogue, event) {
 
 /** @param {Dialogue} dialogue @param {string} job_id @param {Event[]} events @returns {Dialogue} */
 export function withJobEvents(dialogue, job_id, events) {
-  const turn = dialogue.turns.find((each) => each.job_id === job_id);
+  const turn = turnOf(dialogue.turns, job_id);
   const view = events.reduce(fold, turn?.view ?? WAITING);
   const over = isOver(view.status);
   const current = over && dialogue.current === job_id ? null : dialogue.current;
@@ -107,6 +115,16 @@ export function saidIn(turn) {
 /** The turns whose logs are to be followed. @param {Dialogue} dialogue @returns {Turn[]} */
 export function liveTurns(dialogue) {
   return dialogue.turns.filter((turn) => turn.live);
+}
+
+/** @param {Turn[]} turns @param {string} job_id */
+function turnOf(turns, job_id) {
+  return turns.find((turn) => turn.job_id === job_id);
+}
+
+/** @param {Turn | undefined} turn */
+function isFollowed(turn) {
+  return turn !== undefined && (turn.live || turn.view !== null);
 }
 
 /** @param {Turn[]} turns @param {string} job_id @param {Partial<Turn>} change @returns {Turn[]} */

@@ -111,10 +111,11 @@ function update() {
   const sending = letters.length > 0;
   if (room?.ready && !sending) void room.fetchQuestions().catch(() => {});
   for (const turn of room?.dialogue.turns ?? []) {
-    // Of an answer that was being written when the page came, what was there is not news.
     const old = room?.old.job === turn.job_id && !mine.has(turn.job_id);
-    const caughtUp = !old || (turn.view?.head ?? 0) >= (room?.old.head ?? 0);
-    if (mine.delete(turn.job_id) || (turn.live && caughtUp)) speech.follow(turn, !old);
+    // While a question is on its way, an answer that was here before the page may be the one to it.
+    if (old && sending) continue;
+    // Of an answer that was being written when the page came, what was there is not news.
+    if (mine.delete(turn.job_id) || turn.live) speech.follow(turn, old ? (room?.old.said ?? 0) : 0);
     speech.update(turn);
   }
   composer.show(sending || (room?.busy ?? false), room?.dialogue.current != null);

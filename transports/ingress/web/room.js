@@ -4,6 +4,7 @@
 
 import { readConversation, readHead, readJob, readMessages } from "./api.js";
 import { EMPTY, liveTurns, withConversationEvent, withJob, withJobEvents, withMessages } from "./dialogue.js";
+import { spokenText } from "./fold.js";
 import { EXPLAINED_MAX } from "./limits.js";
 
 /** @typedef {import("./fold.js").Event} Event */
@@ -14,8 +15,8 @@ export class Room {
   dialogue = EMPTY;
   title = "";
   ready = false;
-  /** Head of the job that ran when the page looked first: what is up to there is not news. */
-  old = { job: "", head: 0 };
+  /** The job that ran when the page looked first, and how much it had said: up to there it is not news. */
+  old = { job: "", said: 0 };
   #follower;
   #changed;
   #closed = false;
@@ -45,7 +46,7 @@ export class Room {
     this.#place = place;
     this.dialogue = withMessages(this.dialogue, items);
     if (current !== null) {
-      this.old = { job: current.id, head: current.head };
+      this.old = { job: current.id, said: spokenText(current).length };
       this.dialogue = withJob(this.dialogue, current);
     }
     this.ready = true;

@@ -30,11 +30,11 @@ export class Speech {
   /**
    * Speaks of this answer from now on.
    * @param {Turn} turn
-   * @param {boolean} fresh false: it was begun before this page looked, and what is there is not read out
+   * @param {number} said characters of it that are not read out: they were there before this page looked
    */
-  follow(turn, fresh) {
+  follow(turn, said) {
     if (this.#known.has(turn.job_id)) return;
-    this.#known.set(turn.job_id, { said: fresh ? 0 : saidIn(turn).length, over: false });
+    this.#known.set(turn.job_id, { said, over: false });
   }
 
   /** @param {Turn} turn */
