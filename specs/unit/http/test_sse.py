@@ -122,6 +122,39 @@ async def test_a_silent_stream_carries_a_comment_every_15_s(autojump_clock: Mock
         assert round(trio.current_time(), 3) == due_s
 
 
+async def test_the_silence_before_a_heartbeat_begins_anew_with_each_event(
+    autojump_clock: MockClock,
+) -> None:
+    busy, quiet, readers = Story(), Story(), Readers(Metrics())
+    said: list[tuple[str, bool, float]] = []
+
+    async def follow(name: str, story: Story) -> None:
+        async for part in reader_of(story, readers):
+            said.append(  # noqa: PERF401  it has no end
+                (name, part == sse.HEARTBEAT, round(trio.current_time(), 3))
+            )
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow, "busy", busy)
+        nursery.start_soon(follow, "quiet", quiet)
+        await trio.sleep(10)
+        busy.say("a")
+        await trio.sleep(16)
+        nursery.cancel_scope.cancel()
+    assert said[2:] == [("busy", False, 10), ("quiet", True, 15), ("busy", True, 25)]
+
+
+async def test_who_has_left_is_told_of_no_silence(autojump_clock: MockClock) -> None:
+    readers = Readers(Metrics())
+    for _ in range(2):  # the second comes when nobody watches the time any more
+        with trio.move_on_after(20) as leaving:
+            parts = [part async for part in reader_of(Story(), readers)]
+            assert parts == []
+        assert leaving.cancelled_caught
+        await trio.sleep(60)
+    assert (readers._due_s, readers._watched) == ({}, False)
+
+
 async def test_the_stream_ends_after_the_terminal_event(autojump_clock: MockClock) -> None:
     story = Story()
     story.end()

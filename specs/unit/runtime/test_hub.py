@@ -94,3 +94,26 @@ async def test_an_announcement_nobody_waits_for_costs_nothing() -> None:
     hub.announce("a")
 
     assert hub.waiting() == 0
+
+
+async def test_a_task_is_released_for_a_reason_of_its_own_and_alone() -> None:
+    hub, woken = Hub(), list[str]()
+    tasks: dict[str, trio.lowlevel.Task] = {}
+
+    async def wait(name: str) -> None:
+        tasks[name] = trio.lowlevel.current_task()
+        await hub.wait_any(("a", "b"))
+        woken.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name in ("one", "other"):
+            nursery.start_soon(wait, name)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.release(tasks["one"])
+        hub.release(tasks["one"])
+        await trio.testing.wait_all_tasks_blocked()
+        assert (woken, hub.waiting()) == (["one"], 2)
+        hub.announce("b")
+
+    hub.release(tasks["other"])
+    assert (woken, hub.waiting()) == (["one", "other"], 0)

@@ -86,7 +86,8 @@ class Reader(ResponseBody, AsyncIterator[bytes]):
         self._follows, self._hub, self._readers = list(follows), hub, readers
         self._ends = ends
         self._permitted, self._first = permitted, first
-        self._waiting: trio.CancelScope | None = None
+        self._task: trio.lowlevel.Task | None = None  # while it waits
+        self._silent = False  # for so long that a heartbeat is due
         self._over = False
         self._checked_at_s = trio.current_time()
 
@@ -102,8 +103,13 @@ class Reader(ResponseBody, AsyncIterator[bytes]):
 
     def wake(self) -> None:
         """Let a waiting reader look again: the service is stopping."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._task is not None:
+            self._hub.release(self._task)
+
+    def beat(self) -> None:
+        """Let a waiting reader send a heartbeat."""
+        self._silent = True
+        self.wake()
 
     async def __anext__(self) -> bytes:
         """Return all that is pending, at most about a page, or wait for it; or say goodbye."""
@@ -155,16 +161,14 @@ class Reader(ResponseBody, AsyncIterator[bytes]):
 
     async def _wait(self) -> bool:
         """Wait for something to send; False where a heartbeat is due."""
-        with trio.CancelScope(deadline=trio.current_time() + limits.HEARTBEAT_S) as scope:
-            self._waiting = scope
-            if not self._follows:
-                await trio.sleep_forever()
-            elif len(self._follows) == 1:
-                await self._follows[0][0].wait()
-            else:
-                await self._hub.wait_any(tuple(each.stream for each, _ in self._follows))
-        self._waiting = None
-        return not scope.cancelled_caught or self._readers.draining
+        self._task, self._silent = trio.lowlevel.current_task(), False
+        self._readers.rest(self)
+        try:
+            await self._hub.wait_any(tuple([each.stream for each, _ in self._follows]))
+        finally:
+            self._readers.stir(self)
+            self._task = None
+        return not self._silent
 
     async def _check(self) -> None:
         """Look again at whether the caller may read; end the stream where not."""
