@@ -32,6 +32,8 @@ READ_GROWTH = 4  # each read may return so many times more: one that leaves agai
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
 TAIL_STREAM_BYTES = 512 * 1024  # shared tail of a live stream; who is further behind reads the log
+PAGES_KEPT_MAX = 128  # full pages read lately, 8 MB and as much again as they are sent
+PAGE_KEPT_BYTES_MAX = 2 * PAGE_BYTES  # a page that one huge event makes is not kept
 TAIL_TOTAL_BYTES = 32 * 1024 * 1024  # all tails together
 RENDERINGS_MAX = 4  # ways in which a segment is kept rendered as a whole
 

@@ -2,12 +2,15 @@
 
 Events are stored once, as the bytes that every reader is sent. A page comes from the shared tail
 where the tail holds it, else from the database by primary key: cost does not grow with the log.
+Full pages read lately are kept too, since an event never changes: who reads a log from its start is
+seldom the only one.
 Used from the trio thread; a read is one short statement that ends before it returns, so that it
 never holds back a checkpoint. An event that does not match its checksum is never read as data.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from zlib import crc32
 
 from runtime import limits
@@ -33,6 +36,7 @@ class SqliteEventLog:
         self._database = database
         self._tail = tail or Tail()
         self._ids = StreamIds(database)
+        self._pages: OrderedDict[tuple[int, int], Segment] = OrderedDict()
 
     def head(self, stream: str) -> Head | None:
         """Return where `stream` stands; None where there is no such stream."""
@@ -53,8 +57,24 @@ class SqliteEventLog:
         stream_id = self._ids.find(stream)
         if stream_id is None:
             return []
+        whole = limit == limits.READ_EVENTS_MAX
+        if whole and (kept := self._pages.get((stream_id, after))) is not None:
+            self._pages.move_to_end((stream_id, after))
+            return [kept]
         records = read_page(self._database, stream_id, after, limit, limits.PAGE_BYTES)
-        return [Segment(records)] if records else []
+        if not records:
+            return []
+        page = Segment(records)
+        if whole and (page.size_bytes >= limits.PAGE_BYTES or len(records) == limit):
+            self._keep_page((stream_id, after), page)
+        return [page]
+
+    def _keep_page(self, place: tuple[int, int], page: Segment) -> None:
+        if page.size_bytes > limits.PAGE_KEPT_BYTES_MAX:
+            return
+        self._pages[place] = page
+        if len(self._pages) > limits.PAGES_KEPT_MAX:
+            self._pages.popitem(last=False)
 
     def remember(self, stream: str, segment: Segment) -> None:
         """Take a segment just committed into the tail."""
@@ -64,6 +84,7 @@ class SqliteEventLog:
         """Drop what is cached of a stream, which has been erased."""
         self._tail.forget(stream)
         self._ids.clear()
+        self._pages.clear()
 
 
 def read_page(

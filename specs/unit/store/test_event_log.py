@@ -153,3 +153,25 @@ def damage(folder: Path, *statements: str) -> None:
     for statement in statements:
         database.execute(statement)
     database.close()
+
+
+def test_a_full_page_is_shared_until_it_is_forgotten_and_a_short_one_never(store: Store) -> None:
+    fill(store, STREAM, limits.READ_EVENTS_MAX + 1, size=10)
+    log = SqliteEventLog(store.reader)
+    [page] = log.read(STREAM, after=0)
+    assert (page.first, page.last) == (1, limits.READ_EVENTS_MAX)
+    assert log.read(STREAM, after=0)[0] is page
+    assert log.read(STREAM, after=0, limit=1)[0].last == 1
+    [short] = log.read(STREAM, after=limits.READ_EVENTS_MAX)
+    assert log.read(STREAM, after=limits.READ_EVENTS_MAX)[0] is not short
+    log.forget(STREAM)
+    assert log.read(STREAM, after=0)[0] is not page
+
+
+def test_the_pages_that_are_kept_are_bounded(store: Store) -> None:
+    fill(store, STREAM, limits.PAGES_KEPT_MAX + 10, size=limits.PAGE_BYTES)
+    log = SqliteEventLog(store.reader)
+    [first] = log.read(STREAM, after=0)
+    for after in range(1, limits.PAGES_KEPT_MAX + 5):
+        log.read(STREAM, after=after)
+    assert log.read(STREAM, after=0)[0] is not first
