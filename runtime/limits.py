@@ -166,6 +166,7 @@ HEADER_VALUE_MAX = 128  # characters of an idempotency key and of a request's ow
 CLI_ANSWER_S = 60.0  # an answer that takes longer is none; a start of the embedded model fits
 CLI_SILENCE_S = 45.0  # three heartbeats missed: the connection is dead
 CLI_PATIENCE_S = 60.0  # a service that is gone may come back within this; a restart takes a second
+CLI_FIRST_S = 5.0  # a url where nobody has answered yet is likely wrong; a restart takes a second
 CLI_RETURN_S = 15.0  # somebody's service is being restarted; later one of our own is started
 CLI_QUIET_S = 1.0  # a person is told of a loss that lasts longer
 CLI_PAUSE_S = (0.05, 1.0)  # first and longest pause before a lost service is looked for again

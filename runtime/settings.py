@@ -9,6 +9,7 @@ environment.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -263,7 +264,7 @@ def _converted(wanted: Any, value: object) -> Any:
         return value if value in get_args(wanted) else None
     if get_origin(wanted) is tuple:
         if isinstance(value, str):
-            value = [each.strip() for each in value.split(",") if each.strip()]
+            value = _listed(value)
         many = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
         return tuple(value) if many else None  # type: ignore[arg-type]  # `many` has looked
     if wanted is bool:
@@ -271,6 +272,16 @@ def _converted(wanted: Any, value: object) -> Any:
     if wanted in (int, float):
         return _number(wanted, value)
     return wanted(value) if isinstance(value, str) else _only(wanted, value)
+
+
+def _listed(text: str) -> object:
+    """Return the list that a text tells: JSON's, or words between commas (`[::1]` is a word)."""
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _number(wanted: type[int | float], value: object) -> int | float | None:

@@ -98,8 +98,12 @@ def test_chat_exits_1_when_nobody_answers(tmp_path: Path) -> None:
         taken.settimeout(WAIT_S)
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        done = runchat("jobs", "--url", url, env=environment(RUNCHAT_TOKEN="any"))
+        env = environment(RUNCHAT_TOKEN="any")
+        done = runchat("jobs", "--url", url, env=env)
+        asked = runchat("chat", "--url", url, "hi", env=env)
     assert (done.returncode, done.stderr) == (1, f"runchat: no service answers at {url}\n")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.stderr.splitlines()[-1] == f"runchat: no service answers at {url}"
 
 
 @requirement("chat.aborted")

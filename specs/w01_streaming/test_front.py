@@ -246,6 +246,7 @@ async def test_a_list_has_its_bounds() -> None:
         (b'{"input": "a\\u0000b"}', "/input"),
         (b'{"input": "\\ud83d"}', "/input"),
         (b'{"input": "ok", "options": {"a": "\\udc00"}}', "/options/a"),
+        (b'{"input": "ok", "\\ud83d": 1}', "/\\ud83d"),
     ],
 )
 async def test_text_that_nobody_could_keep_is_422(raw: bytes, place: str) -> None:

@@ -38,6 +38,7 @@ WRONG: Mapping[bytes, list[str]] = {
     b'{"input": "a\\u0000b"}': ["/input"],
     b'{"input": "a", "options": {"\\u0000": 1}}': ["/options/\x00"],
     b'{"input": "\\ud800"}': ["/input"],
+    b'{"input": "a", "\\ud800": 1}': ["/\\ud800"],
     b'{"input": [{"type": "text", "text": "\\udfff x"}]}': ["/input/0/text"],
 }
 

@@ -63,6 +63,27 @@ def test_the_environment_speaks_every_type() -> None:
     assert settings.log.format == "json"
 
 
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ('["one.example", "two.example"]', ("one.example", "two.example")),
+        ("[]", ()),
+        ("[::1], one.example", ("[::1]", "one.example")),
+    ],
+)
+def test_a_list_in_the_environment_may_be_json(text: str, hosts: tuple[str, ...]) -> None:
+    settings = load(environ={"RUNCHAT_SERVER__ALLOWED_HOSTS": text})
+
+    assert settings.server.allowed_hosts == hosts
+
+
+def test_a_list_of_other_things_is_named() -> None:
+    said = refusal(RUNCHAT_SERVER__ALLOWED_HOSTS="[1]")
+
+    assert said.startswith("server.allowed_hosts in the environment")
+    assert said.endswith("must be a list of strings")
+
+
 def test_an_endpoint_is_a_table_under_a_name_of_ones_own(tmp_path: Path) -> None:
     file = toml(
         tmp_path,

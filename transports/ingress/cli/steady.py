@@ -1,7 +1,8 @@
 """A service that may go and come back: calls are made again, a log is read on from its cursor.
 
 Whatever is asked carries an idempotency key, so that asking again is safe; whatever was read is
-not read again. Patience is counted from the last sign of life.
+not read again. Patience is counted from the last sign of life; with a url where nobody has
+answered yet there is little, since it is most likely wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import trio
 from runtime import limits
 from transports.ingress.cli.client import Client, Take
 from transports.ingress.cli.endings import Lost
-from transports.ingress.cli.finding import Finder
+from transports.ingress.cli.finding import AtUrl, Finder
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ class Steady:
                     result = await act(client)
             except Lost as error:
                 missing_s = trio.current_time() - begun_s
-                if missing_s >= self._patience_s:
+                if missing_s >= self._patience():
                     raise
                 lost = address or lost
                 if not told and missing_s >= limits.CLI_QUIET_S:
@@ -70,6 +71,10 @@ class Steady:
                 return result
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, limits.CLI_PAUSE_S[1])
+
+    def _patience(self) -> float:
+        first = self._alive_at_s is None and isinstance(self._finder, AtUrl)
+        return min(limits.CLI_FIRST_S, self._patience_s) if first else self._patience_s
 
     def _silent_s(self) -> float | None:
         return None if self._alive_at_s is None else trio.current_time() - self._alive_at_s

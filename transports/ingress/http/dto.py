@@ -118,7 +118,12 @@ def read_query(given: Mapping[str, str], kind: type[T]) -> T:
 def pointer(location: Location) -> str:
     """Return the RFC 6901 pointer."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in location)
-    return "".join(f"/{step}" for step in steps)
+    return _sayable("".join(f"/{step}" for step in steps))
+
+
+def _sayable(text: str) -> str:
+    """Return text that UTF-8 can hold: a lone surrogate of a key is told as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _invalid(error: ValidationError, document: Any) -> Problem:
@@ -134,7 +139,8 @@ def _invalid(error: ValidationError, document: Any) -> Problem:
         for place, detail in told.items()
         if not any(other.startswith(f"{place}/") for other in told)
     ]
-    return Invalid("; ".join(f"{m['pointer']}: {m['detail']}" for m in mistakes), errors=mistakes)
+    told_of = (f"{m['pointer']}: {m['detail']}".removeprefix(": ") for m in mistakes)
+    return Invalid("; ".join(told_of), errors=mistakes)
 
 
 def _place(location: Location, kind: str, document: Any) -> Location:
