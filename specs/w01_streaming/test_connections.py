@@ -112,6 +112,7 @@ async def test_an_oversized_header_is_431_with_an_empty_body_and_a_close(size: i
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
 )
 async def test_what_is_no_request_is_400_with_an_empty_body_and_a_close(sent: bytes) -> None:

@@ -170,6 +170,8 @@ def _body(raw: bytes, kind: type[Any]) -> Any:
         charset = parameters.strip().lower().removeprefix("charset=").strip('"')
         if media_type.strip().lower() != JSON or charset not in {"", "utf-8"}:
             raise MediaTypeNotSupported("The body must be application/json, in UTF-8.")
+        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise MediaTypeNotSupported("The body must come as it is, not compressed.")
     return read_body(raw, kind)
 
 

@@ -53,8 +53,11 @@ class Service:
     on_cut: Callable[[], None]
 
 
-class Sized(h11.Connection):
-    """h11 bounds a header that has not come yet; this one bounds those that came at once too."""
+class Strict(h11.Connection):
+    """h11 bounds a header that has not come yet; this one bounds those that came at once too.
+
+    It refuses a body told in two ways, by which requests are smuggled (RFC 9112, section 6.1).
+    """
 
     def next_event(self) -> Any:
         event = super().next_event()
@@ -63,6 +66,8 @@ class Sized(h11.Connection):
             size_bytes += sum(len(name) + len(value) for name, value in event.headers)
             if size_bytes > limits.HEADER_BYTES_MAX:
                 raise h11.RemoteProtocolError("header too large", error_status_hint=431)
+            if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
+                raise h11.RemoteProtocolError("body told in two ways", error_status_hint=400)
         return event
 
 
@@ -71,7 +76,7 @@ class Http1(H11Protocol):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self.connection = Sized(h11.SERVER, max_incomplete_event_size=limits.HEADER_BYTES_MAX)
+        self.connection = Strict(h11.SERVER, max_incomplete_event_size=limits.HEADER_BYTES_MAX)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.method == b"PRI" and event.target == b"*" and event.http_version == b"2.0":
