@@ -126,7 +126,10 @@ def picture(values: dict[str, float]) -> str | None:
             points = {n: values[key] for n, key in keys.items() if values.get(key)}
             if points:
                 name = f"{kind} {share[1:] or 'p50'}"
-                curves.append(Curve(name=name, colour=colour, points=points, dashed=dashed))
+                above = kind == "resume"
+                curves.append(
+                    Curve(name=name, colour=colour, points=points, dashed=dashed, above=above)
+                )
     return svg("Cost against the length of the log", curves) if curves else None
 
 

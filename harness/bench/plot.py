@@ -13,7 +13,7 @@ from math import ceil, floor, log10
 from harness.bench.figures import shown
 
 WIDTH, HEIGHT = 720, 380
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 50, 50
+LEFT, RIGHT, TOP, BOTTOM = 70, 45, 50, 50
 INK = "#6b7280"
 HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -23,12 +23,13 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One line: its name, its colour, milliseconds by length."""
+    """One line: its name, its colour, milliseconds by length; its numbers stand above or below."""
 
     name: str
     colour: str
     points: Mapping[int, float]
     dashed: bool = False
+    above: bool = True
 
 
 def svg(title: str, curves: Sequence[Curve]) -> str:
@@ -71,8 +72,10 @@ def _drawn(curve: Curve, place: int, x: object, y: object) -> Iterator[str]:
     yield f'<polyline points="{path}" {style}/>'
     for a, b, value in dots:
         yield f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{curve.colour}"/>'
-        yield _text(a, b - 8, shown(value), curve.colour, "middle", 11)
-    yield _text(LEFT + 10 + 160 * place, 42, f"— {curve.name}", curve.colour, "start")
+        yield _text(a, b + (-8 if curve.above else 16), shown(value), curve.colour, "middle", 11)
+    at = LEFT + 150 * place
+    yield f'<line x1="{at}" y1="38" x2="{at + 26}" y2="38" {style}/>'
+    yield _text(at + 32, 42, curve.name, curve.colour, "start")
 
 
 def _text(x: float, y: float, words: str, colour: str, anchor: str, size: int = 13) -> str:
