@@ -47,6 +47,7 @@ BATCH_WRITES_MAX = 1024  # Writes in one commit: a batch this long takes some 10
 WAL_BYTES = 8 * 1024 * 1024  # past it the writer checkpoints between two commits, some 20 ms
 CHECKPOINT_IDLE_S = 0.5  # a pause of the writer in which a checkpoint disturbs nobody
 BUSY_TIMEOUT_MS = 5000  # another program's transaction (`runchat token`) takes a few ms
+LARGE_VALUE_BYTES = 256 * 1024  # a value that a prepared statement is not left holding
 STATEMENTS_MAX = 256  # prepared statements kept by a connection: more than there are in store/
 STREAM_IDS_MAX = 16_384  # names of streams remembered with their ids, 3 MB
 RECOVERY_STREAMS_MAX = 64  # newest streams whose last page is verified at the start

@@ -25,7 +25,7 @@ from zlib import crc32
 from runtime import limits
 from runtime.problems import AuditUnavailable, Problem, SequenceConflict
 from store import audit
-from store.database import Database
+from store.database import Database, let_go
 from store.failures import grade, is_fsync, problem_for
 from store.streams import StreamIds, checksum_seed, end_stream
 from store.writer import Append, Write
@@ -193,6 +193,8 @@ class Committer:
             values: list[Any] = [value for row in chunk for value in row]
             values += [None] * (COLUMNS * (width - len(chunk)))
             self.database.execute(INSERTS[width], values)
+            largest = max(len(body) for _, _, _, body, _ in chunk)
+            let_go(self.database, INSERTS[width], COLUMNS * width, largest)
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:

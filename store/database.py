@@ -60,6 +60,19 @@ class Database(sqlite_utils.Database):
         self.conn.execute("BEGIN IMMEDIATE")
 
 
+def let_go(database: Database, sql: str, values: int, size_bytes: int) -> None:
+    """Run a statement that did something large once more with NULLs, which does nothing.
+
+    A prepared statement keeps a copy of what it was last given, for as long as it is kept itself.
+
+    Args:
+        values: how many parameters it has.
+        size_bytes: of the largest value it was given; a small one is not worth the trouble.
+    """
+    if size_bytes >= limits.LARGE_VALUE_BYTES:
+        database.execute(sql, (None,) * values)
+
+
 def connect(path: Path) -> Connection:
     """Return a plain connection of the standard library, usable from one thread at a time."""
     return sqlite3.connect(

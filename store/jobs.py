@@ -13,7 +13,7 @@ from typing import Any
 from runtime.caller import Caller
 from runtime.events import CURRENT, EndStatus, Status
 from store.conversations import AFTER_ALL_IDS
-from store.database import Database
+from store.database import Database, let_go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,12 @@ SELECT = f"SELECT {', '.join(NAMES)} FROM job"  # noqa: S608 - our own columns
 INSERT = f"INSERT INTO job ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
 
 
+END = (
+    "UPDATE job SET status = ?, reason = ?, superseded_by = ?, ended_at_ms = ?, result = ?"
+    " WHERE id = ? AND ended_at_ms IS NULL"
+)
+
+
 def insert(db: Database, row: JobRow) -> None:
     """Keep a new job; its stream is made by `event_log.create_stream`."""
     db.execute(INSERT, tuple(getattr(row, name) for name in NAMES))
@@ -67,11 +73,8 @@ def set_ended(
     result: bytes,
 ) -> None:
     """The job's log has its end; happens once."""
-    db.execute(
-        "UPDATE job SET status = ?, reason = ?, superseded_by = ?, ended_at_ms = ?, result = ?"
-        " WHERE id = ? AND ended_at_ms IS NULL",
-        (status, reason, superseded_by, ended_at_ms, result, id),
-    )
+    db.execute(END, (status, reason, superseded_by, ended_at_ms, result, id))
+    let_go(db, END, 6, len(result))
 
 
 def get(db: Database, caller: Caller, id: str) -> JobRow | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from runtime.events import Status
-from store.database import Database
+from store.database import Database, let_go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,14 @@ class MessageRow:
 
 NAMES = tuple(field.name for field in fields(MessageRow))
 SELECT = f"SELECT {', '.join(NAMES)} FROM message"  # noqa: S608 - our own columns
-INSERT = f"INSERT INTO message ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
+SLOTS = ", ".join(f"?{number}" for number in range(1, len(NAMES) + 1))
+INSERT = f"INSERT INTO message ({', '.join(NAMES)}) SELECT {SLOTS} WHERE ?1 IS NOT NULL"
 
 
 def insert(db: Database, row: MessageRow) -> None:
     """Keep a new message."""
     db.execute(INSERT, tuple(getattr(row, name) for name in NAMES))
+    let_go(db, INSERT, len(NAMES), len(row.parts))
 
 
 def list_page(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime import limits
 from runtime.caller import Caller
 from runtime.log import Record
 from runtime.problems import (
@@ -347,3 +348,23 @@ def test_a_record_may_hold_any_bytes(store: Store) -> None:
     commit_one(store.writer, Write(appends=(Append(stream="jobs/1", after=0, records=(odd,)),)))
 
     assert list(SqliteEventLog(store.reader).read("jobs/1", after=0)[0].records) == [odd]
+
+
+def test_a_statement_does_not_keep_a_copy_of_a_large_event(store: Store) -> None:
+    committer = Committer(store.writer)
+    body = b'"' + b"x" * (2 * limits.LARGE_VALUE_BYTES) + b'"'
+    given: list[tuple[object, ...]] = []
+    execute = store.writer.execute
+
+    def watch(sql: str, parameters: Any = None) -> Any:
+        if sql.startswith("INSERT INTO event"):
+            given.append(tuple(parameters))
+        return execute(sql, parameters)
+
+    store.writer.execute = watch  # type: ignore[method-assign]
+    large = Append(stream="jobs/1", after=0, records=[Record(1, "item.done", body)])
+    [outcome] = committer.commit([appends(large)])
+
+    assert isinstance(outcome, Done)
+    assert [set(values) == {None} for values in given] == [False, True]
+    assert sequences(store, "jobs/1") == [1]
