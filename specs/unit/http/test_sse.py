@@ -150,7 +150,7 @@ async def test_who_has_left_is_told_of_no_silence(autojump_clock: MockClock) -> 
         with trio.move_on_after(20) as leaving:
             parts = [part async for part in reader_of(Story(), readers)]
             assert parts == []
-        assert leaving.cancelled_caught
+        assert leaving.cancelled_caught is True
         await trio.sleep(60)
     assert (readers._due_s, readers._watched) == ({}, False)
 
