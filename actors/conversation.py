@@ -186,7 +186,7 @@ class Conversation(TrioActor):
         runs_now = self.current is None or order.on_active == "replace"
         birth = self._birth(order, job_id or self.spine.ids.new("job_"), runs_now=runs_now)
         now_ms = birth.row.created_at_ms
-        ended = self._ended_rows(old) if old and self.current else None
+        ended = self._ended_rows(old, self.current) if old and self.current else None
         events = [*(ended.events if ended else ()), *birth.events]
         appends = [*(ended.appends if ended else ()), self._append(events), *birth.appends]
 
@@ -361,13 +361,11 @@ class Conversation(TrioActor):
         self.head += len(ended.events)
         self.spine.metrics.job_ended(close.verdict.status)
 
-    def _ended_rows(self, close: Ending, job_id: str | None = None) -> Death:
-        ended_id = job_id or self.current
-        row = jobs.get_any(self.spine.reader, ended_id) if ended_id else None
+    def _ended_rows(self, close: Ending, job_id: str) -> Death:
+        row = jobs.get_any(self.spine.reader, job_id)
         if row is None:
             raise NotFound("No such job.")
-        message_id = self.spine.ids.new("msg_")
-        return Death.of(row, close, message_id)
+        return Death.of(row, close, self.spine.ids.new("msg_"))
 
     def _append(self, events: Sequence[Data]) -> Append:
         made = records(self.head, events, self.spine.clock.now_ms())

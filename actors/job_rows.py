@@ -70,13 +70,16 @@ class Birth:
         )
         added = MessageAdded(message_id=message.id, role="user", job_id=row.id)
         place: Data = JobCurrent(job_id=row.id) if runs else JobQueued(job_id=row.id)
-        started = Append(stream=stream_of(row.id), after=0, records=first_records(row, at_ms))
+        appends: tuple[Append, ...] = ()
+        if runs:
+            first = first_records(row, at_ms)
+            appends = (Append(stream=stream_of(row.id), after=0, records=first),)
         return cls(
             row=row,
             message=message,
             view=view_of_ended(row, 1 if runs else 0),
             events=(added, place),
-            appends=(started,) if runs else (),
+            appends=appends,
         )
 
     def write(self, db: Database) -> None:
