@@ -33,7 +33,8 @@ from store.conversations import ConversationRow
 from store.database import Database
 from store.jobs import JobRow
 from store.writer import Append
-from transports.egress.providers.base import PromptMessage, read_options
+from transports.egress.providers.asked import said
+from transports.egress.providers.base import read_options
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +116,7 @@ class Desk:
         provider, model = self._spine.catalog.find(order.model)
         options = read_options(model, order.options)
         text = "".join(part.text for part in order.input)
-        prompt.fit([PromptMessage(role="user", text=text)], model, options)
+        prompt.fit([said("user", text)], model, options)
         message = StartJob(
             caller=caller,
             input=order.input,

@@ -40,7 +40,8 @@ from runtime.reply import Reply
 from store import jobs, messages
 from store.jobs import JobRow
 from store.writer import Append, Write
-from transports.egress.providers.base import End, Part, PromptMessage, Request, read_options
+from transports.egress.providers.asked import said
+from transports.egress.providers.base import End, Part, Request, read_options
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +170,7 @@ class Job(TrioActor):
                 before_position=2 * self.row.ordinal + 1,
                 size_bytes=limits.PROMPT_BYTES_MAX,
             )
-            newest_first = (PromptMessage(role=each.role, text=each.text) for each in asked)
+            newest_first = (said(each.role, each.text) for each in asked)
             fitted = prompt.fit(newest_first, model, options)
         except Invalid as problem:
             self._finish(_refused(problem))
@@ -179,7 +180,7 @@ class Job(TrioActor):
         request = Request(
             job_id=self.job_id,
             model=model,
-            messages=fitted,
+            input=fitted,
             options=options,
             traceparent=self.traceparent,
         )
@@ -198,12 +199,12 @@ class Job(TrioActor):
 
     async def _append(self, events: Sequence[Data]) -> None:
         """Append, commit, and only then let the state show it."""
-        for said in portions(facts(events), limits.APPEND_BYTES):
+        for portion in portions(facts(events), limits.APPEND_BYTES):
             head = self.state.head
-            kept = encode(head, said, self.spine.clock.now_ms())
+            kept = encode(head, portion, self.spine.clock.now_ms())
             append = Append(stream=self.stream, after=head, records=kept)
             await self.spine.write_until_kept(Write(appends=(append,)))
-            for sequence, (kind, data) in enumerate(said, head + 1):
+            for sequence, (kind, data) in enumerate(portion, head + 1):
                 job_state.fold(self.state, sequence, kind, data)
 
     def _finish(self, end: End) -> None:

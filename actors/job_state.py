@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, assert_never
 
 from runtime import limits
@@ -26,9 +26,11 @@ from runtime.events import (
     ItemStarted,
     ItemType,
     JobEnded,
+    JobNoted,
     Usage,
 )
 from transports.egress.providers import base
+from transports.egress.providers.asked import Native
 
 # How an answer ends: the reason it stopped -> (status, end_state). Contract, section 4.
 ENDS: Mapping[str, tuple[EndStatus, EndState | None]] = {
@@ -60,6 +62,9 @@ class OpenItem:
     arguments: list[str] = field(default_factory=list)
     bytes: list[bytes] = field(default_factory=list)
     annotations: list[Mapping[str, Any]] = field(default_factory=list)
+    call_id: str | None = None
+    name: str | None = None
+    native: Mapping[str, Any] | None = None
     done: bool = False
     status: Literal["in_progress", "completed", "incomplete"] = "in_progress"
 
@@ -76,6 +81,9 @@ class OpenItem:
             arguments="".join(self.arguments) if self.arguments else None,
             bytes=base64.b64encode(b"".join(self.bytes)).decode() if self.bytes else None,
             annotations=tuple(self.annotations),
+            call_id=self.call_id,
+            name=self.name,
+            native=self.native,
         )
 
 
@@ -112,11 +120,13 @@ def fold(state: JobState, sequence: int, kind: str, data: Mapping[str, Any]) -> 
             state.model, state.endpoint = data["model"], data["endpoint"]
         case "item.started":
             item = OpenItem(data["item_id"], data["type"], data["role"], data["index"])
+            item.call_id, item.name = data.get("call_id"), data.get("name")
             state.items[item.id] = item
             state.items_started += 1
         case "item.done":
             item = state.items[data["item_id"]]
             item.done, item.status = True, data["item"]["status"]
+            item.native = data["item"].get("native")
         case "item.retracted":
             state.items.pop(data["item_id"], None)
         case "usage":
@@ -151,7 +161,7 @@ class Answering:
     items: dict[int, str] = field(default_factory=dict)  # the provider's index -> open item's id
 
 
-def on_parts(  # noqa: C901  a table of parts
+def on_parts(  # noqa: C901, PLR0912  a table of parts
     state: JobState, answering: Answering, parts: Iterable[base.Part]
 ) -> tuple[list[Data], base.End | None]:
     """Return the events that follow from `parts`, and the provider's end if it is among them.
@@ -168,7 +178,8 @@ def on_parts(  # noqa: C901  a table of parts
                 if said_bytes > limits.OUTPUT_BYTES_MAX:
                     return events, base.End(end_state="finished", reason="length")
                 if part.index not in answering.items:
-                    events.append(_begin(answering, part.index, "message", "assistant", started))
+                    start = base.ItemStart(index=part.index, type="message")
+                    events.append(_begin(answering, start, started))
                     started += 1
                 _add_delta(events, answering, part)
             case base.ItemStart():
@@ -176,11 +187,16 @@ def on_parts(  # noqa: C901  a table of parts
                     return events, base.End(end_state="finished", reason="length")
                 if open_id := answering.items.pop(part.index, None):
                     events.append(_done(state, events, open_id, "completed"))
-                events.append(_begin(answering, part.index, part.type, part.role, started))
+                events.append(_begin(answering, part, started))
                 started += 1
             case base.ItemDone():
                 if open_id := answering.items.pop(part.index, None):
-                    events.append(_done(state, events, open_id, "completed"))
+                    events.append(_done(state, events, open_id, "completed", part.native))
+            case base.Retracted():
+                answering.items.clear()
+                events += _retracted(state, events)
+            case base.Noted():
+                events.append(JobNoted(code=part.code, detail=part.detail, count=part.count))
             case base.Usage():
                 events.append(_usage(part))
             case base.End():
@@ -190,11 +206,23 @@ def on_parts(  # noqa: C901  a table of parts
     return events, None
 
 
-def _begin(
-    answering: Answering, index: int, item_type: ItemType, role: str, place: int
-) -> ItemStarted:
-    item_id = answering.items[index] = answering.new_id()
-    return ItemStarted(item_id=item_id, type=item_type, role=role, index=place)
+def _begin(answering: Answering, part: base.ItemStart, place: int) -> ItemStarted:
+    item_id = answering.items[part.index] = answering.new_id()
+    return ItemStarted(
+        item_id=item_id,
+        type=part.type,
+        role=part.role,
+        index=place,
+        call_id=part.call_id,
+        name=part.name,
+    )
+
+
+def _retracted(state: JobState, pending: Iterable[Data]) -> list[Data]:
+    """Return what takes back every item of the log and of the events still pending."""
+    gone = {each.item_id for each in pending if isinstance(each, ItemRetracted)}
+    begun = [*state.items, *(each.item_id for each in pending if isinstance(each, ItemStarted))]
+    return [ItemRetracted(item_id=item_id) for item_id in begun if item_id not in gone]
 
 
 def _add_delta(events: list[Data], answering: Answering, part: base.Delta) -> None:
@@ -224,8 +252,11 @@ def _usage(part: base.Usage) -> Usage:
         source=part.source,
         input=part.input,
         cached=part.cached,
+        cache_write=part.cache_write,
         output=part.output,
         reasoning=part.reasoning,
+        tool_use=part.tool_use,
+        iterations=part.iterations,
         raw=part.raw,
     )
 
@@ -235,10 +266,12 @@ def _done(
     pending: Iterable[Data],
     item_id: str,
     status: Literal["completed", "incomplete"],
+    native: Native | None = None,
 ) -> ItemDone:
     """Return the item's last event: what the log and the events still pending add up to."""
     if (known := state.items.get(item_id)) is not None:
         whole = OpenItem(known.id, known.type, known.role, known.index)
+        whole.call_id, whole.name = known.call_id, known.name
         whole.text, whole.arguments = [*known.text], [*known.arguments]
         whole.bytes, whole.annotations = [*known.bytes], [*known.annotations]
         scratch = JobState(items={item_id: whole})
@@ -247,6 +280,8 @@ def _done(
     for event in pending:
         if isinstance(event, ItemStarted | ItemDelta) and event.item_id == item_id:
             fold(scratch, 0, event.kind, event.to_json())
+    if native is not None:
+        scratch.items[item_id].native = asdict(native)
     return ItemDone(item_id=item_id, item=scratch.items[item_id].item(status))
 
 

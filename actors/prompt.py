@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runtime.problems import Invalid
-from transports.egress.providers.base import Model, PromptMessage
+from transports.egress.providers.asked import PromptMessage
+from transports.egress.providers.base import Model
 
 BYTES_A_TOKEN = 3  # English is nearer to 4; code and other scripts are denser
 FRAME_TOKENS = 8  # role and separators of one message in the usual chat templates

@@ -34,6 +34,7 @@ EndState: TypeAlias = Literal[
     "provider_error",
     "cancelled",
 ]
+UsageSource: TypeAlias = Literal["provider", "partial", "counted"]
 JOB_END = "job.ended"  # the one kind that ends a job's stream
 CURRENT: tuple[Status, ...] = ("queued", "running")  # what `?status=active` means
 
@@ -75,13 +76,20 @@ class JobStarted(Data):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStarted(Data):
-    """The model began an item; `index` is its place among the job's items, 0, 1, 2."""
+    """The model began an item; `index` is its place among the job's items, 0, 1, 2.
+
+    Args:
+        call_id: of a tool call or a server tool's work.
+        name: of the tool.
+    """
 
     kind: ClassVar[str] = "item.started"
     item_id: str
     type: ItemType
     role: str
     index: int
+    call_id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +112,11 @@ class ItemDelta(Data):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Data):
-    """An item as it is stored; what its deltas add up to."""
+    """An item as it is stored; what its deltas add up to.
+
+    Args:
+        native: `{wire, model, value}`: the item in its provider's own form, for the next turn.
+    """
 
     kind: ClassVar[str] = "item"
     id: str
@@ -116,6 +128,9 @@ class Item(Data):
     arguments: str | None = None
     bytes: str | None = None
     annotations: tuple[Mapping[str, Any], ...] = ()
+    call_id: str | None = None
+    name: str | None = None
+    native: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +155,25 @@ class Usage(Data):
     """Tokens used, normalised, beside `raw` as it came; None where the provider did not say."""
 
     kind: ClassVar[str] = "usage"
-    source: Literal["provider", "counted"]
+    source: UsageSource
     input: int | None = None
     cached: int | None = None
+    cache_write: int | None = None
     output: int | None = None
     reasoning: int | None = None
+    tool_use: int | None = None
+    iterations: tuple[Mapping[str, Any], ...] | None = None
     raw: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNoted(Data):
+    """Something to know of how the model was asked or answered, such as state that was dropped."""
+
+    kind: ClassVar[str] = "job.noted"
+    code: str
+    detail: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +285,7 @@ JOB_EVENTS: tuple[type[Data], ...] = (
     ItemDone,
     ItemRetracted,
     Usage,
+    JobNoted,
     ApprovalRequested,
     ApprovalResolved,
     JobEnded,

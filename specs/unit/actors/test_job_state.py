@@ -24,10 +24,21 @@ from actors.job_state import (
 from runtime import limits
 from runtime.events import Data, JobEnded, decode, records
 from specs.requirements import requirement
-from transports.egress.providers.base import Delta, End, ItemDone, ItemStart, Part, Usage
+from transports.egress.providers.asked import Native
+from transports.egress.providers.base import (
+    Delta,
+    End,
+    ItemDone,
+    ItemStart,
+    Noted,
+    Part,
+    Retracted,
+    Usage,
+)
 
 Event = dict[str, Any]
 INDEXES = st.integers(0, 2)
+NATIVE = Native(wire="openai-chat", model="m", value={"signature": "s"})
 DELTAS = st.one_of(
     st.builds(Delta, index=INDEXES, text=st.text(max_size=5)),
     st.builds(Delta, index=INDEXES, arguments=st.text(max_size=5)),
@@ -37,6 +48,9 @@ PARTS: st.SearchStrategy[Part] = st.one_of(
     DELTAS,
     st.builds(ItemStart, index=INDEXES, type=st.sampled_from(["message", "reasoning"])),
     st.builds(ItemDone, index=INDEXES),
+    st.builds(ItemDone, index=INDEXES, native=st.just(NATIVE)),
+    st.just(Retracted()),
+    st.builds(Noted, code=st.just("dropped"), detail=st.text(max_size=5)),
     st.builds(Usage, source=st.just("provider"), output=st.integers(0, 9)),
 )
 BURSTS = st.lists(st.lists(PARTS, max_size=6), max_size=8)
@@ -115,7 +129,9 @@ def test_every_item_is_done_before_the_end(bursts: list[list[Part]]) -> None:
 
     started = [event["data"]["item_id"] for event in log if event["kind"] == "item.started"]
     done = [event["data"]["item_id"] for event in log if event["kind"] == "item.done"]
-    assert Counter(done) == Counter(started)
+    gone = {event["data"]["item_id"] for event in log if event["kind"] == "item.retracted"}
+    assert Counter(done) - Counter(gone) == Counter(started) - Counter(gone)
+    assert not set(done) - set(started)
 
 
 @requirement("grammar.merged-before-sequence")
@@ -163,7 +179,10 @@ def test_an_item_is_started_then_told_then_done_whole(bursts: list[list[Part]]) 
         if event["kind"].startswith("item."):
             told.setdefault(event["data"]["item_id"], []).append(event["kind"])
     for kinds in told.values():
-        assert kinds == ["item.started", *["item.delta"] * (len(kinds) - 2), "item.done"]
+        is_gone = kinds[-1] == "item.retracted"
+        kept = kinds[: len(kinds) - is_gone]
+        done = ["item.done"] * (kept[-1] == "item.done" or not is_gone)
+        assert kept == ["item.started", *["item.delta"] * (len(kept) - 1 - len(done)), *done]
 
 
 @given(BURSTS, st.lists(PARTS, max_size=4))
@@ -227,3 +246,22 @@ def test_a_job_that_says_too_much_ends_as_cut_short() -> None:
 
     assert events == []
     assert end == End(end_state="finished", reason="length")
+
+
+def test_what_a_wire_needs_again_is_kept_with_the_item() -> None:
+    start = ItemStart(index=0, type="tool_call", call_id="call_1", name="look")
+    log = play(
+        [[start, Delta(index=0, arguments="{}"), ItemDone(index=0, native=NATIVE), End()]],
+        merges=True,
+        verdict=verdict_for("aborted"),
+    )
+    (item,) = refold(log).item_list()
+    assert item["native"] == {"wire": "openai-chat", "model": "m", "value": {"signature": "s"}}
+    assert (item["call_id"], item["name"], item["arguments"]) == ("call_1", "look", "{}")
+
+
+def test_a_retry_takes_back_what_waits_with_it() -> None:
+    first: list[Part] = [ItemStart(index=0, type="message"), Delta(index=0, text="no"), Retracted()]
+    second: list[Part] = [ItemStart(index=0, type="message"), Delta(index=0, text="yes"), End()]
+    log = play([first + second], merges=True, verdict=verdict_for("aborted"))
+    assert [each["text"] for each in refold(log).item_list()] == ["yes"]

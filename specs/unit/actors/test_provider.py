@@ -20,7 +20,7 @@ from specs.support.scripted import Scripted
 from specs.support.server import service
 from transports.egress.providers.base import Model, Request
 
-REQUEST = Request(job_id="job_1", model=Model(id="m", endpoint="e"), messages=(), options=None)
+REQUEST = Request(job_id="job_1", model=Model(id="m", endpoint="e"), input=(), options=None)
 
 
 def order(user: str, call: str) -> Generate:

@@ -119,8 +119,8 @@ def test_a_tool_call_is_known_by_its_index_else_its_id_else_it_is_the_last(
 
 def test_a_tool_call_says_its_name_first() -> None:
     parts = fold(call(0, "call_1", "look", "{}"), delta("tool_calls"))
-    said = {"type": "tool_call", "call_id": "call_1", "name": "look"}
-    assert parts[:2] == [ItemStart(index=0, type="tool_call"), Delta(index=0, annotation=said)]
+    start = ItemStart(index=0, type="tool_call", call_id="call_1", name="look")
+    assert parts[:2] == [start, Delta(index=0, arguments="{}")]
 
 
 def test_a_later_usage_takes_the_place_of_an_earlier_one() -> None:

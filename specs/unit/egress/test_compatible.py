@@ -18,6 +18,7 @@ from runtime import limits
 from runtime.problems import Upstream as Failure
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress.guard import Reach
+from transports.egress.providers.asked import said
 from transports.egress.providers.base import (
     Delta,
     End,
@@ -25,7 +26,6 @@ from transports.egress.providers.base import (
     ItemStart,
     Options,
     Part,
-    PromptMessage,
     Request,
     Usage,
 )
@@ -61,8 +61,8 @@ async def reaching(
 
 def asking(provider: Compatible, name: str = "m0", options: Options | None = None) -> Request:
     model = next(each for each in provider.models if each.id == f"up/{name}")
-    messages = (PromptMessage(role="user", text="Hi \u2028 \U0001f600"),)
-    return Request(job_id="job_1", model=model, messages=messages, options=options or Options())
+    messages = (said("user", "Hi \u2028 \U0001f600"),)
+    return Request(job_id="job_1", model=model, input=messages, options=options or Options())
 
 
 async def heard(provider: Compatible, name: str = "m0") -> tuple[list[Part], Failure | None]:

@@ -8,20 +8,20 @@ import trio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from transports.egress.providers.asked import PromptMessage, said
 from transports.egress.providers.base import (
     Delta,
     End,
     ItemDone,
     ItemStart,
     Options,
-    PromptMessage,
     Request,
 )
 from transports.egress.providers.echo import Echo, words
 
 
 def asking(*messages: PromptMessage) -> Request:
-    return Request(job_id="job_1", model=Echo.models[0], messages=messages, options=Options())
+    return Request(job_id="job_1", model=Echo.models[0], input=messages, options=Options())
 
 
 @given(st.text())
@@ -46,9 +46,9 @@ def test_words_are_as_a_reader_sees_them() -> None:
 
 async def test_it_answers_the_last_message_of_the_user_and_says_that_it_has_finished() -> None:
     request = asking(
-        PromptMessage(role="user", text="first"),
-        PromptMessage(role="assistant", text="first"),
-        PromptMessage(role="user", text="say it"),
+        said("user", "first"),
+        said("assistant", "first"),
+        said("user", "say it"),
     )
     assert [part async for part in Echo().answer(request)] == [
         ItemStart(index=0, type="message", role="assistant"),
@@ -60,7 +60,7 @@ async def test_it_answers_the_last_message_of_the_user_and_says_that_it_has_fini
 
 
 async def test_a_long_echo_lets_others_run() -> None:
-    request = asking(PromptMessage(role="user", text="word " * 10_000))
+    request = asking(said("user", "word " * 10_000))
     turns = 0
 
     async def other() -> None:

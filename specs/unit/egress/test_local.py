@@ -17,6 +17,7 @@ import trio
 from runtime.problems import Invalid, UpstreamLost, UpstreamSaid
 from specs.requirements import requirement
 from transports.egress.providers import local_process
+from transports.egress.providers.asked import said
 from transports.egress.providers.base import (
     Delta,
     End,
@@ -24,7 +25,6 @@ from transports.egress.providers.base import (
     ItemStart,
     Options,
     Part,
-    PromptMessage,
     Request,
     Usage,
 )
@@ -47,8 +47,8 @@ async def local(folder: Path, *arguments: str) -> AsyncIterator[Local]:
 
 
 def asking(*texts: str) -> Request:
-    messages = tuple(PromptMessage(role="user", text=text) for text in texts)
-    return Request(job_id="job_1", model=MODEL, messages=messages, options=Options())
+    messages = tuple(said("user", text) for text in texts)
+    return Request(job_id="job_1", model=MODEL, input=messages, options=Options())
 
 
 async def heard(provider: Local, *texts: str) -> list[Part]:

@@ -17,7 +17,7 @@ START = ItemStart(index=0, type="message")
 
 
 def asking(options: SyntheticOptions) -> Request:
-    return Request(job_id="job_1", model=Synthetic.models[0], messages=(), options=options)
+    return Request(job_id="job_1", model=Synthetic.models[0], input=(), options=options)
 
 
 def texts(parts: list[Part]) -> list[str | None]:

@@ -10,13 +10,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runtime import limits
-from runtime.events import EndState, Error, ItemType
+from runtime.events import EndState, Error, ItemType, UsageSource
 from runtime.problems import Invalid
+from transports.egress.providers.asked import (
+    NOTHING_MORE,
+    Input,
+    Native,
+    PromptMessage,
+    Wanted,
+)
 
 Whole: TypeAlias = Annotated[int, Field(strict=True)]
 Seed: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=limits.SEED_MAX)]
@@ -30,6 +37,8 @@ class ItemStart:
     index: int
     type: ItemType
     role: str = "assistant"
+    call_id: str | None = None  # of a tool call, or of a server tool's work
+    name: str | None = None  # of the tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +54,58 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemDone:
-    """The item is whole."""
+    """The item is whole.
+
+    Args:
+        native: the item in the wire's own form, where the next turn needs more than its words.
+    """
 
     index: int
+    native: Native | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retracted:
+    """Everything said so far is taken back; the answer begins again with index 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something the caller should know of how it was asked or answered, and no item of it.
+
+    Args:
+        code: kebab-case, such as `foreign-state-dropped`.
+        count: how many things it is about.
+    """
+
+    code: str
+    detail: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens used so far; a later one takes the place of an earlier one. None: not said."""
+    """Tokens used so far; a later one takes the place of an earlier one. None: not said.
 
-    source: Literal["provider", "counted"]
+    Args:
+        source: `provider` said it, `partial` for an answer that was broken off; `counted` by us.
+        input: all of the prompt, what was cached or written to a cache included.
+        cached: of the input, read from a cache.
+        cache_write: of the input, written to a cache.
+        output: all that was made, reasoning included.
+        tool_use: input that the provider's own tools added, where it is told apart.
+        iterations: the provider's own turns within this answer, each as it came.
+        raw: as it came.
+    """
+
+    source: UsageSource
     input: int | None = None
     cached: int | None = None
+    cache_write: int | None = None
     output: int | None = None
     reasoning: int | None = None
+    tool_use: int | None = None
+    iterations: tuple[Mapping[str, Any], ...] | None = None
     raw: Mapping[str, Any] | None = None
 
 
@@ -77,7 +124,7 @@ class End:
     error: Error | None = None
 
 
-Part: TypeAlias = ItemStart | Delta | ItemDone | Usage | End
+Part: TypeAlias = ItemStart | Delta | ItemDone | Retracted | Noted | Usage | End
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,28 +156,26 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptMessage:
-    """A message of the prompt."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One answer that is wanted.
 
     Args:
-        messages: oldest first, already fitted to the model's window.
+        input: oldest first, already fitted to the model's window.
         options: an instance of `model.options`.
         traceparent: W3C trace context of the request that asked, "" for none.
     """
 
     job_id: str
     model: Model
-    messages: tuple[PromptMessage, ...]
+    input: tuple[Input, ...]
     options: Any
+    wanted: Wanted = NOTHING_MORE
     traceparent: str = ""
+
+    @property
+    def messages(self) -> tuple[PromptMessage, ...]:
+        """The messages of the input: all that a model without tools can read."""
+        return tuple(each for each in self.input if isinstance(each, PromptMessage))
 
 
 class Provider(Protocol):

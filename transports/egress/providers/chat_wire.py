@@ -142,9 +142,11 @@ class ChatAnswer:
             yield ItemDone(index=self._open[1])
             self._open = None
 
-    def _start(self, item_type: ItemType) -> Iterator[Part]:
+    def _start(
+        self, item_type: ItemType, call_id: str = "", name: str | None = None
+    ) -> Iterator[Part]:
         self._items += 1
-        yield ItemStart(index=self._items - 1, type=item_type)
+        yield ItemStart(index=self._items - 1, type=item_type, call_id=call_id or None, name=name)
 
     def _call(self, call: Mapping[str, Any]) -> Iterator[Part]:
         call_id = call["id"] if isinstance(call.get("id"), str) else ""
@@ -154,9 +156,8 @@ class ChatAnswer:
         if key not in self._calls:
             yield from self._leave()
             self._calls[key], self._call_ids[key] = self._items, call_id
-            yield from self._start("tool_call")
-            known = {"type": "tool_call", "call_id": call_id or None, "name": function.get("name")}
-            yield Delta(index=self._calls[key], annotation=known)
+            name = function.get("name")
+            yield from self._start("tool_call", call_id, name if isinstance(name, str) else None)
         if isinstance(arguments := function.get("arguments"), str) and arguments:
             yield Delta(index=self._calls[key], arguments=arguments)
 

@@ -21,6 +21,7 @@ import trio
 
 from runtime import limits
 from runtime.problems import UpstreamLost, UpstreamSaid
+from transports.egress.providers.asked import PromptMessage
 from transports.egress.providers.base import (
     Delta,
     End,
@@ -29,7 +30,6 @@ from transports.egress.providers.base import (
     Model,
     Options,
     Part,
-    PromptMessage,
     Request,
     Usage,
 )
