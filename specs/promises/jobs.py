@@ -22,6 +22,9 @@ PROMISES = {
     "jobs.prompt-leaves-out-superseded": "What a superseded job said is not in a later prompt.",
     "jobs.log-per-job": "A job's id is no conversation's id and is never used twice.",
     # which job is current
+    "jobs.linearizable": (
+        "What concurrent clients see of a conversation could have happened one after the other."
+    ),
     "jobs.refuse-one-wins": "Of N racing with refuse one wins; the others get 409 with its job_id.",
     "jobs.thousand-at-once": "1,000 concurrent submissions are each answered, and none is lost.",
     "jobs.replace-wins": "replace always wins; of N racing all get 202 and the last survives.",
