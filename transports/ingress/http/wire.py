@@ -22,11 +22,12 @@ from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import Body, EndBody, Response
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
+from hypercorn.protocol.h11 import H2ProtocolAssumedError
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup
 
 from runtime import limits
+from transports.ingress.http.direct import Direct
 
 PUSH_BYTES: Final = 64 * 1024  # handed to an HTTP/2 stream at once, so that progress is seen
 Address = tuple[str, int] | None
@@ -71,7 +72,7 @@ class Strict(h11.Connection):
         return event
 
 
-class Http1(H11Protocol):
+class Http1(Direct):
     """HTTP/1.1; HTTP/2 only by prior knowledge (RFC 9113, section 3.3)."""
 
     def __init__(self, *parts: Any) -> None:
@@ -91,7 +92,7 @@ class Http1(H11Protocol):
     @property
     def unread(self) -> bool:
         """Whether the client may still be sending a request that has been answered."""
-        return self.connection.their_state in {h11.SEND_BODY, h11.ERROR}
+        return self.missing > 0 or self.connection.their_state in {h11.SEND_BODY, h11.ERROR}
 
 
 class Http2(H2Protocol):
