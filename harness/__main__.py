@@ -15,6 +15,7 @@ PYTHON_MIN = (3, 11)  # CONTRACT.md: CPython 3.11 to 3.13
 INSIDE = (
     "contract",
     "sim",
+    "powerloss",
     "replay",
     "bench",
     "soak",

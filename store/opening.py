@@ -56,7 +56,7 @@ def open_store(
     path = folder / FILE
     try:
         if migrates:
-            _prepare(path, ids or Ids(SystemClock()))
+            _prepare(path, ids or Ids(SystemClock()), connect)
         elif not path.exists():
             raise SchemaOlder("There is no database yet. Start `runchat serve` once.")
         reader = open_database(path, role="reader", connect=connect)
@@ -78,8 +78,8 @@ def open_memory(ids: Ids) -> Store:
     return Store(writer=database, reader=database, log_epoch=log_epoch(database))
 
 
-def _prepare(path: Path, ids: Ids) -> None:
-    database = open_database(path, role="migrator")
+def _prepare(path: Path, ids: Ids, connect: Connect) -> None:
+    database = open_database(path, role="migrator", connect=connect)
     try:
         migrate(database, steps())
         if not log_epoch(database):

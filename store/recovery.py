@@ -8,6 +8,8 @@ one page each, so that the start takes the same time on any log. All of it is ch
 
 from __future__ import annotations
 
+import sqlite3
+
 from runtime import limits
 from runtime.problems import LogCorrupt
 from store.database import Database
@@ -34,7 +36,10 @@ def _is_sound(db: Database, name: str) -> bool:
     after = max(0, row.head - PAGE_EVENTS)
     try:
         while after < row.head:
-            after = read_page(db, row.id, after, PAGE_EVENTS, limits.PAGE_BYTES)[-1].sequence
-    except LogCorrupt:
+            page = read_page(db, row.id, after, PAGE_EVENTS, limits.PAGE_BYTES)
+            if not page:
+                return False  # the tree that holds the events has lost some
+            after = page[-1].sequence
+    except (LogCorrupt, sqlite3.DatabaseError):
         return False
     return True

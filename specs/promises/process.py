@@ -77,6 +77,7 @@ PROMISES = {
     "shutdown.interrupts": "A job that outlasts the grace ends interrupted.",
     "shutdown.stuck-reader": "Exit 0 within grace + 5 s with a client that has stopped reading.",
     "kill.loses-nothing-seen": "After SIGKILL every event that was visible is in the log.",
+    "commit.survives-power-cut": "A power cut loses no acknowledged event and corrupts no store.",
     "kill.no-child-left": "After SIGKILL no child process is left after 2 s.",
     "recovery.interrupted": (
         "At the next start, before the port opens, a started job without an end gets interrupted."
