@@ -34,6 +34,10 @@ class Problem(Exception):
         return re.sub("(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
 
+class InternalError(Problem):
+    """A bug: it has been logged, and the caller learns no more."""
+
+
 class Refused(Problem):
     """The request cannot be done as asked; the caller must change it."""
 

@@ -284,6 +284,7 @@ async def test_a_bug_is_a_problem_that_says_nothing() -> None:
     assert (answer.status_code, alive.status_code) == (500, 200)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"] == "Something went wrong here; it has been logged."
+    assert answer.json()["type"] == "urn:runchat:problem:internal-error"
 
 
 async def test_the_page_is_served_with_its_types_and_asked_for_again() -> None:

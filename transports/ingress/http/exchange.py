@@ -13,23 +13,27 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper
+from quart import Request
 from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
-from quart.utils import encode_headers
 from quart.wrappers.request import Body
 from quart.wrappers.response import DataBody
+from werkzeug.datastructures import Headers
 
 from runtime import limits
+from transports.ingress.http.fields import Fields
 
 MAIL: Final = "runchat.mail"  # where the scope carries the Mail
 LINE: Final = "runchat.line"  # and the Line
 Message = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
+Pairs = list[tuple[bytes, bytes]]  # headers, names in lower case
 log = structlog.get_logger(__name__)
 
 
@@ -131,21 +135,40 @@ class Exchange(ASGIHTTPConnection):
         if line is not None and line.send != send:
             line = None  # somebody between us and Hypercorn wants to see what is sent
         with trio.CancelScope() as client_is_here:
-            response = await self._answer(mail, client_is_here, send)
+            response, headers = await self._answer(mail, client_is_here)
             if scope["method"] == "HEAD":
                 response.response, line = DataBody(b""), None  # a stream would never end
-            await _send_answer(response, send, line)
+            await _send_answer(response, headers, send, line)
 
-    async def _answer(self, mail: Mail, client_is_here: trio.CancelScope, send: Any) -> Any:
+    async def _answer(self, mail: Mail, client_is_here: trio.CancelScope) -> tuple[Any, Pairs]:
         """Return the response; a late body is waited for, as answering before it costs the line."""
-        request = self._create_request_from_scope(send)
+        app: Any = self.app
+        request = self._request()
         await mail.deliver(request.body, client_is_here)
-        response = await self.app.handle_request(request)
+        response, headers = await app.respond(request)
         complete = request.body._complete  # noqa: SLF001 - Quart offers no other way
         if not complete.is_set():
             with trio.move_on_after(limits.LATE_BODY_S):
                 await complete.wait()
-        return response
+        return response, headers
+
+    def _request(self) -> Request:
+        """Return the request as Quart has it, with headers that are found at once."""
+        scope: Any = self.scope
+        client = (scope.get("client") or ("<local>",))[0]
+        return self.app.request_class(
+            scope["method"],
+            scope["scheme"],
+            scope["path"] if scope["path"].startswith("/") else urlsplit(scope["path"]).path,
+            scope["query_string"],
+            Fields([(b"remote-addr", client.encode()), *scope["headers"]]),
+            scope["root_path"],
+            scope["http_version"],
+            max_content_length=limits.BODY_BYTES_MAX,
+            body_timeout=limits.BODY_S,  # type: ignore[arg-type]  # trio takes any number
+            send_push_promise=_no_push,
+            scope=scope,
+        )
 
 
 class NoWebsocket(ASGIWebsocketConnection):
@@ -155,15 +178,15 @@ class NoWebsocket(ASGIWebsocketConnection):
         await send({"type": "websocket.close"})
 
 
-async def _send_answer(response: Any, send: Send, line: Line | None) -> None:
-    start = {
-        "type": "http.response.start",
-        "status": response.status_code,
-        "headers": encode_headers(response.headers),
-    }
-    await send(start)
-    start["headers"] = []  # Hypercorn keeps the message for its access log
-    if response.content_length is not None or response.status_code != HTTPStatus.OK:
+async def _no_push(_path: str, _headers: Headers) -> None:
+    """Push nothing: browsers take no pushes any more."""
+
+
+async def _send_answer(response: Any, headers: Pairs, send: Send, line: Line | None) -> None:
+    status = response.status_code
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    headers.clear()  # Hypercorn keeps the message for its access log
+    if response.content_length is not None or status != HTTPStatus.OK:
         line = None
     async with response.response as body:
         del response

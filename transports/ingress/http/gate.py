@@ -143,18 +143,18 @@ class Gate:
         return origin.lower() == seen.origin or origin.lower() in self._origins
 
 
-def cors_headers(origin: str, *, preflight: bool) -> dict[str, str]:
+def cors_headers(origin: str, *, preflight: bool) -> dict[bytes, str]:
     """Return the headers that let a page of this origin read the answer."""
     headers = {
-        "Access-Control-Allow-Origin": origin,
-        "Vary": "Origin",
-        "Access-Control-Expose-Headers": EXPOSED,
-        "Cross-Origin-Resource-Policy": "cross-origin",
+        b"access-control-allow-origin": origin,
+        b"vary": "Origin",
+        b"access-control-expose-headers": EXPOSED,
+        b"cross-origin-resource-policy": "cross-origin",
     }
     if preflight:
-        headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, DELETE"
-        headers["Access-Control-Allow-Headers"] = ANY_HEADERS
-        headers["Access-Control-Max-Age"] = "600"
+        headers[b"access-control-allow-methods"] = "GET, HEAD, POST, PUT, DELETE"
+        headers[b"access-control-allow-headers"] = ANY_HEADERS
+        headers[b"access-control-max-age"] = "600"
     return headers
 
 

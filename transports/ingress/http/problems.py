@@ -75,17 +75,18 @@ def of_framework(error: HTTPException) -> Problem:
             return BodyTooSlow("The body did not come in time.")
         case 413:
             return TooLarge("The body is larger than 8 MiB.")
-        case None | 500:
-            return Problem("Something went wrong here; it has been logged.")
         case _:
             return BadRequest("The request cannot be read.")
 
 
-async def on_problem(error: Problem) -> Response:
-    """Answer a deliberate error. Async, or Quart would run it in a thread."""
-    return answer(error)
-
-
-async def on_framework_error(error: HTTPException) -> Response:
-    """Answer what the framework refused, and what nobody expected."""
-    return answer(of_framework(error))
+def refusal(error: BaseException) -> Problem | None:
+    """Return what was raised on purpose, by us or by the framework; None for a bug."""
+    match error:
+        case Problem():
+            return error
+        case HTTPException():
+            return of_framework(error)
+        case BaseExceptionGroup():
+            return next((told for each in error.exceptions if (told := refusal(each))), None)
+        case _:
+            return None
