@@ -1,7 +1,7 @@
 """The conversation actor: owns which job of its conversation is current, and what runs next.
 
 Stream: `conversations/<id>`. Events: conversation.created message.added job.queued job.current
-job.superseded job.ended. Messages: StartJob, AbortJob, Interrupt, GaveUp; Finished from its jobs.
+job.superseded job.ended. Messages: StartJob, AbortJob, Leave, Interrupt, GaveUp, Finished.
 
 Everything that changes which job is current is one message here and one transaction in the store:
 rows, the audit entry, the idempotency record, this log's events and the closing events of the job
@@ -41,6 +41,7 @@ from runtime.problems import (
     JobActive,
     JobChanged,
     NotFound,
+    Problem,
     QueueFull,
     StoreUnavailable,
 )
@@ -48,6 +49,7 @@ from runtime.problems import JobEnded as JobHasEnded
 from store import change, conversations, jobs
 from store.database import Database
 from store.jobs import JobRow
+from store.turns import TurnRow
 from store.writer import Append, Write
 
 log = structlog.get_logger(__name__)
@@ -70,6 +72,8 @@ class StartJob:
     claim: Claim | None
     request_id: str
     traceparent: str = ""  # W3C trace context, passed on to the provider
+    turn: TurnRow | None = None  # what a front asked, in place of `input`; it names the job
+    receipt: Any = None  # kept under the claim's key; None: the job's view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,13 @@ class AbortJob:
     caller: Caller
     job_id: str
     request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """Nobody waits for the job any more: end it as aborted, if it has not ended."""
+
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +112,7 @@ class StartNext:
     """Start the oldest queued job, if nothing runs: told to itself after a pause."""
 
 
-Message: TypeAlias = StartJob | AbortJob | Finished | Interrupt | GaveUp | StartNext
+Message: TypeAlias = StartJob | AbortJob | Leave | Finished | Interrupt | GaveUp | StartNext
 
 
 class Conversation(TrioActor):
@@ -138,6 +149,8 @@ class Conversation(TrioActor):
                 return await self._start(message)
             case AbortJob():
                 return await self._abort(message)
+            case Leave():
+                await self._leave(message.job_id)
             case Finished():
                 await self._conclude(message.job_id, None)
             case Interrupt():
@@ -184,13 +197,15 @@ class Conversation(TrioActor):
     ) -> JobView:
         """Commit the new job, with the end of the one it replaces; then let it run."""
         runs_now = self.current is None or order.on_active == "replace"
-        birth = self._birth(order, job_id or self.spine.ids.new("job_"), runs_now=runs_now)
+        job_id = order.turn.job_id if order.turn else job_id or self.spine.ids.new("job_")
+        birth = self._birth(order, job_id, runs_now=runs_now)
         now_ms = birth.row.created_at_ms
         ended = self._ended_rows(old, self.current) if old and self.current else None
         events = [*(ended.events if ended else ()), *birth.events]
         appends = [*(ended.appends if ended else ()), self._append(events), *birth.appends]
 
-        record = order.claim.record(order.caller, birth.view, now_ms) if order.claim else None
+        view = birth.view if order.receipt is None else order.receipt
+        record = order.claim.record(order.caller, view, now_ms) if order.claim else None
 
         def rows(db: Database) -> None:
             birth.write(db)
@@ -241,7 +256,7 @@ class Conversation(TrioActor):
             ended_at_ms=None,
             result=None,
         )
-        return Birth.of(row, order.input, now_ms)
+        return Birth.of(row, order.input, now_ms, order.turn)
 
     async def _run(self, job_id: str) -> None:
         self.current = job_id
@@ -328,6 +343,12 @@ class Conversation(TrioActor):
         await job_door.settle(self.spine, job_id, committed=True)
         self.current = None
         await self._start_next()
+
+    async def _leave(self, job_id: str) -> None:
+        try:
+            await self._conclude(job_id, verdict_for("aborted"))
+        except Problem:  # nobody waits for this; the job goes on to its own end
+            log.exception("leave_failed", job_id=job_id)
 
     async def _bury(self, job_id: str) -> None:
         """End a job whose actor gave up; its supervisor asks again while this fails."""

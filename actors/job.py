@@ -28,7 +28,8 @@ from actors import ending, job_state, prompt
 from actors.ending import Ending, stream_of
 from actors.job_state import Answering, JobState
 from actors.provider import LOST, CallLost, Cancel, Generate
-from actors.spine import Spine
+from actors.spine import Prepared, Spine
+from actors.turns import asked_of, whole_input
 from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
@@ -37,11 +38,11 @@ from runtime.clock import rfc3339
 from runtime.events import Data, Error, JobEnded, Status, encode, facts, portions
 from runtime.problems import Invalid, MailboxFull, NotFound
 from runtime.reply import Reply
-from store import jobs, messages
+from store import jobs, messages, turns
 from store.jobs import JobRow
 from store.writer import Append, Write
-from transports.egress.providers.asked import said
-from transports.egress.providers.base import End, Part, Request, read_options
+from transports.egress.providers.asked import NOTHING_MORE, said
+from transports.egress.providers.base import End, Model, Part, Request, read_options
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +98,7 @@ class Job(TrioActor):
         self.spine, self.job_id, self.stream = spine, job_id, stream_of(job_id)
         self.call = ""  # the newest; it may outlive the life that made it
         self.traceparent = spine.traces.pop(job_id, "")
+        self.prepared = spine.prepared.pop(job_id, None)
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
@@ -164,14 +166,7 @@ class Job(TrioActor):
         try:
             provider, model = self.spine.catalog.find(self.row.model)
             options = read_options(model, orjson.loads(self.row.options))
-            asked = messages.for_prompt(
-                self.spine.reader,
-                self.row.conversation_id,
-                before_position=2 * self.row.ordinal + 1,
-                size_bytes=limits.PROMPT_BYTES_MAX,
-            )
-            newest_first = (said(each.role, each.text) for each in asked)
-            fitted = prompt.fit(newest_first, model, options)
+            fitted, wanted = self._prompt(model, options)
         except Invalid as problem:
             self._finish(_refused(problem))
             return
@@ -182,12 +177,32 @@ class Job(TrioActor):
             model=model,
             input=fitted,
             options=options,
+            wanted=wanted,
             traceparent=self.traceparent,
         )
         owner = Caller(tenant=self.row.tenant, user=self.row.user)
         order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
         endpoint = await self.spine.providers.find(provider.endpoint)
         self.life.start_soon(self._see_taken, endpoint.ask(order, block=False), order.call)
+
+    def _prompt(self, model: Model, options: object) -> Prepared:
+        """Return what the model is asked: the turn of a front, or the conversation so far."""
+        if self.prepared is not None:
+            prepared, self.prepared = self.prepared, None
+            return prepared
+        reader = self.spine.reader
+        if (turn := turns.get_any(reader, self.job_id)) is not None:
+            asked = asked_of(turn)
+            told = whole_input(reader, turn, self.row.ordinal)
+            return prompt.fit(told, model, options, drops=asked.drops), asked.wanted
+        spoken = messages.for_prompt(
+            reader,
+            self.row.conversation_id,
+            before_position=2 * self.row.ordinal + 1,
+            size_bytes=limits.PROMPT_BYTES_MAX,
+        )
+        oldest_first = [said(each.role, each.text) for each in reversed(spoken)]
+        return prompt.fit(oldest_first, model, options), NOTHING_MORE
 
     async def _see_taken(self, reply: Reply, call: str) -> None:
         """See that the endpoint took the call; not awaited by us: it may pause after a crash."""

@@ -26,10 +26,11 @@ from runtime.events import (
     records,
 )
 from runtime.log import Record
-from store import event_log, jobs, messages
+from store import event_log, jobs, messages, turns
 from store.database import Database
 from store.jobs import JobRow
 from store.messages import MessageRow
+from store.turns import TurnRow
 from store.writer import Append
 
 
@@ -53,9 +54,12 @@ class Birth:
     view: JobView
     events: Sequence[Data]  # of the conversation
     appends: Sequence[Append]  # of the job
+    turn: TurnRow | None  # what a front asked, in place of the message's words
 
     @classmethod
-    def of(cls, row: JobRow, said: Sequence[TextPart], at_ms: int) -> Birth:
+    def of(
+        cls, row: JobRow, said: Sequence[TextPart], at_ms: int, turn: TurnRow | None = None
+    ) -> Birth:
         """Return what is written for `row`, which is running or queued."""
         runs = row.status == "running"
         message = MessageRow(
@@ -80,13 +84,16 @@ class Birth:
             view=view_of_ended(row, 1 if runs else 0),
             events=(added, place),
             appends=appends,
+            turn=turn,
         )
 
     def write(self, db: Database) -> None:
-        """Insert the stream, the row and the message."""
+        """Insert the stream, the row, the message and the turn."""
         event_log.create_stream(db, stream_of(self.row.id), self.row.tenant, self.row.user)
         jobs.insert(db, self.row)
         messages.insert(db, self.message)
+        if self.turn:
+            turns.insert(db, self.turn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

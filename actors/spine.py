@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import trio
 
@@ -18,6 +19,7 @@ from runtime.telemetry import Metrics
 from store.database import Database
 from store.erase import Eraser
 from store.writer import Write, Writer
+from transports.egress.providers.asked import Input, Wanted
 from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from actors.watches import Watches
 
 R = TypeVar("R")
+Prepared: TypeAlias = tuple[tuple[Input, ...], Wanted]  # what a model is asked
 ERASER = "all"  # the key of the one eraser
 DOOMED = "doomed"  # announced when there is something to erase
 
@@ -44,6 +47,7 @@ class Spine:
     eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
+    prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)
@@ -52,6 +56,7 @@ class Spine:
     subscriptions: Supervisor = field(init=False)
     erasers: Supervisor = field(init=False)
     watches: Watches = field(init=False)
+    in_memory: Callable[[], Spine] = field(init=False)  # for what must leave nothing on disk
 
     async def erase_soon(self) -> None:
         """Have the logs erased that nobody can reach any more."""

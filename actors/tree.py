@@ -9,9 +9,14 @@
 | erasers          | LogEraser     | while there are logs to erase, and for expired streams   |
 | subscriptions    | Subscription  | per subscription with a wake or lease; leaves when idle  |
 | streams          | Stream        | per path in use; leaves when idle, comes back on demand  |
+
+Jobs that must leave nothing on disk have a tree of their own over a store in memory, with the same
+providers; it is made when the first of them comes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -24,32 +29,23 @@ from actors.stream import Stream
 from actors.subscription import Subscription
 from actors.watches import Watches
 from runtime import limits
+from runtime.hub import Hub
 from runtime.supervisor import Supervisor
-from store import jobs
+from store import jobs, opening
+from store.event_log import SqliteEventLog
+from store.loop_writer import LoopWriter
 
 
 class Tree:
     """The supervisors of one service, each with its policy."""
 
     def __init__(self, spine: Spine, nursery: trio.Nursery) -> None:
-        self.spine = spine
+        self.spine, self._nursery = spine, nursery
+        self._memory: Spine | None = None
+        spine.in_memory = self.in_memory
         chance = spine.ids.random
         spine.providers = Supervisor(nursery, self._provider, name="providers", random=chance)
-        spine.jobs = Supervisor(
-            nursery,
-            lambda key: Job(spine, key),
-            name="jobs",
-            random=chance,
-            idle_s=limits.JOB_IDLE_S,
-            gave_up=self._bury,
-        )
-        spine.conversations = Supervisor(
-            nursery,
-            lambda key: Conversation(spine, key),
-            name="conversations",
-            random=chance,
-            idle_s=limits.CONVERSATION_IDLE_S,
-        )
+        _grow(spine, nursery, self._bury)
         spine.erasers = Supervisor(
             nursery, lambda _: LogEraser(spine), name="erasers", random=chance
         )
@@ -78,14 +74,41 @@ class Tree:
         )
         spine.metrics.watch(*self.supervisors)
 
+    def in_memory(self) -> Spine:
+        """Return the parts of the jobs in memory, which are made when they are first wanted."""
+        if self._memory is None:
+            own, ids = self.spine, self.spine.ids
+            store, hub = opening.open_memory(ids), Hub()
+            log = SqliteEventLog(store.reader)
+            self._memory = Spine(
+                clock=own.clock,
+                ids=ids,
+                log=log,
+                hub=hub,
+                reader=store.reader,
+                writer=LoopWriter(store.writer, log, hub),
+                catalog=own.catalog,
+                metrics=own.metrics,
+            )
+            self._memory.providers = own.providers
+            _grow(self._memory, self._nursery, self._bury_in_memory)
+        return self._memory
+
     def _provider(self, endpoint: str) -> ProviderActor:
         return ProviderActor(self.spine, self.spine.catalog.at(endpoint))
 
     async def _bury(self, job_id: str, _: BaseException) -> None:
-        """A job's actor gave up: its conversation ends it."""
-        row = jobs.get_any(self.spine.reader, job_id)
-        if row:
-            await self.spine.conversations.ask(row.conversation_id, GaveUp(job_id=job_id))
+        await _bury(self.spine, job_id)
+
+    async def _bury_in_memory(self, job_id: str, _: BaseException) -> None:
+        await _bury(self.in_memory(), job_id)
+
+    def job_runs(self) -> bool:
+        """Whether any job is being answered."""
+        return any(jobs.unfinished(spine.reader) for spine in self._spines())
+
+    def _spines(self) -> tuple[Spine, ...]:
+        return (self.spine,) if self._memory is None else (self.spine, self._memory)
 
     async def resume_queues(self) -> None:
         """Wake the conversations in which jobs wait; called once, after recovery."""
@@ -103,10 +126,43 @@ class Tree:
 
     async def interrupt(self) -> None:
         """End every running job as interrupted; called when the grace of a shutdown is over."""
-        for row in jobs.unfinished(self.spine.reader):
-            await self.spine.conversations.tell(row.conversation_id, Interrupt())
+        for spine in self._spines():
+            for row in jobs.unfinished(spine.reader):
+                await spine.conversations.tell(row.conversation_id, Interrupt())
 
     async def stop(self) -> None:
         """Stop all actors, the last started first."""
+        if self._memory is not None:
+            await self._memory.conversations.stop_all()
+            await self._memory.jobs.stop_all()
         for supervisor in reversed(self.supervisors):
             await supervisor.stop_all()
+
+
+def _grow(
+    spine: Spine, nursery: trio.Nursery, gave_up: Callable[[str, BaseException], Awaitable[None]]
+) -> None:
+    """Put in the supervisors of what every core has: its jobs and its conversations."""
+    chance = spine.ids.random
+    spine.jobs = Supervisor(
+        nursery,
+        lambda key: Job(spine, key),
+        name="jobs",
+        random=chance,
+        idle_s=limits.JOB_IDLE_S,
+        gave_up=gave_up,
+    )
+    spine.conversations = Supervisor(
+        nursery,
+        lambda key: Conversation(spine, key),
+        name="conversations",
+        random=chance,
+        idle_s=limits.CONVERSATION_IDLE_S,
+    )
+
+
+async def _bury(spine: Spine, job_id: str) -> None:
+    """A job's actor gave up: its conversation ends it."""
+    row = jobs.get_any(spine.reader, job_id)
+    if row:
+        await spine.conversations.ask(row.conversation_id, GaveUp(job_id=job_id))

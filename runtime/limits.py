@@ -72,6 +72,14 @@ CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
 PROMPT_BYTES_MAX = 4 * 1024 * 1024  # messages read for one prompt, where the window is not known
+TURN_ITEMS_MAX = 10_000  # items of one request of a front; as many as a job may make
+TURN_CHAIN_MAX = 1000  # responses that follow one another; each is read for the next one's prompt
+ORDINAL_MAX = 2**53 - 1  # larger than the number of any job of a conversation
+THREAD_ITEMS_MAX = 20  # put into a conversation by one request (OpenAI's API reference)
+MEMORY_JOBS_MAX = 1024  # of `store: false` in memory, running or ended; past it the oldest leave
+MEMORY_BYTES = 64 * 1024 * 1024  # of them together; past it the oldest leave, or none is taken
+MEMORY_KEPT_S = 300.0  # an ended one can be read again for so long, at most
+MEMORY_SWEEP_MAX = 64  # begun between two looks for those that may leave
 CREDENTIALS_NOTED_MAX = 10_000  # credentials whose use is remembered, to write it once a minute
 INTERRUPT_S = 2.0  # at a stop: the ends of the jobs that ran on have so long to be committed; with
 # END_S it stays below the 5 s after the grace (contract, section 1); a later end is the recovery's

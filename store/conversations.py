@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from runtime.caller import Caller
 from store.database import Database
 
-COLUMNS = "id, tenant, user, title, created_at_ms"
+COLUMNS = "id, tenant, user, title, created_at_ms, kind"
 AFTER_ALL_IDS = "~"  # sorts behind every id: they are lower-case letters, digits and `_`
 
 
@@ -20,13 +21,14 @@ class ConversationRow:
     user: str
     title: str
     created_at_ms: int
+    kind: Literal["talk", "turn", "thread"] = "talk"  # only a talk is listed
 
 
 def insert(db: Database, row: ConversationRow) -> None:
     """Keep a new conversation; its stream is made by `event_log.create_stream`."""
     db.execute(
-        f"INSERT INTO conversation ({COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our own columns
-        (row.id, row.tenant, row.user, row.title, row.created_at_ms),
+        f"INSERT INTO conversation ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own columns
+        (row.id, row.tenant, row.user, row.title, row.created_at_ms, row.kind),
     )
 
 
@@ -43,10 +45,10 @@ def get_any(db: Database, id: str) -> ConversationRow | None:
 def list_page(
     db: Database, caller: Caller, *, limit: int, before_id: str | None = None
 ) -> list[ConversationRow]:
-    """Return the caller's conversations before a place in the list, newest first."""
+    """Return the caller's talks before a place in the list, newest first."""
     rows = db.execute(
         f"SELECT {COLUMNS} FROM conversation"  # noqa: S608 - our own columns
-        " WHERE tenant = ? AND user = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        " WHERE tenant = ? AND user = ? AND kind = 'talk' AND id < ? ORDER BY id DESC LIMIT ?",
         (caller.tenant, caller.user, before_id or AFTER_ALL_IDS, limit),
     )
     return [_row(*row) for row in rows]
@@ -58,7 +60,9 @@ def _one(db: Database, where: str, values: tuple[str, ...]) -> ConversationRow |
     return _row(*row) if row else None
 
 
-def _row(id: str, tenant: str, user: str, title: str, created_at_ms: int) -> ConversationRow:
+def _row(
+    id: str, tenant: str, user: str, title: str, created_at_ms: int, kind: Any
+) -> ConversationRow:
     return ConversationRow(
-        id=id, tenant=tenant, user=user, title=title, created_at_ms=created_at_ms
+        id=id, tenant=tenant, user=user, title=title, created_at_ms=created_at_ms, kind=kind
     )

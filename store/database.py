@@ -24,6 +24,7 @@ from store.guards import Authorizer, Role, authorizer
 
 Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
 MEMORY = Path(":memory:")
+PAGE_BYTES = 4096  # SQLite's own choice
 
 
 class Connection(Protocol):
@@ -58,6 +59,15 @@ class Database(sqlite_utils.Database):
     def begin(self) -> None:
         """Start a transaction that writes; waits for another program at most BUSY_TIMEOUT_MS."""
         self.conn.execute("BEGIN IMMEDIATE")
+
+
+def used_bytes(database: Database) -> int:
+    """Return how much of the database is in use."""
+    pages, free = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count")
+    )
+    return int(pages - free) * PAGE_BYTES
 
 
 def let_go(database: Database, sql: str, values: int, size_bytes: int) -> None:

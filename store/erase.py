@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from store import audit
 from store.audit import AuditEntry
-from store.database import open_database, transaction
+from store.database import Database, open_database, transaction
+from store.guards import authorizer
 from store.streams import find_stream
 
 Eraser: TypeAlias = Callable[[Sequence[str], AuditEntry], Awaitable[None]]  # off the loop
@@ -44,3 +45,29 @@ def erase_streams(path: Path, names: Sequence[str], entry: AuditEntry) -> int:
     finally:
         database.close()
     return len(doomed)
+
+
+def erase_in_memory(database: Database, names: Sequence[str], jobs: Sequence[str]) -> None:
+    """Erase jobs of a store in memory: rows and streams. What was there is audited elsewhere.
+
+    Args:
+        database: the one connection of the store, with no transaction open.
+        names: of the streams.
+        jobs: their ids; the conversations that were theirs alone go with them.
+    """
+    doomed = {row.id for name in names if (row := find_stream(database, name))}
+    database.conn.create_function("erasing", 1, lambda stream: int(stream in doomed))
+    database.conn.set_authorizer(authorizer("eraser"))
+    try:
+        with transaction(database):
+            for stream in doomed:
+                database.execute("DELETE FROM stream WHERE id = ?", (stream,))
+            for job in jobs:
+                found = database.execute("SELECT conversation_id FROM job WHERE id = ?", (job,))
+                [home] = found.fetchone()
+                for table, column in (("turn", "job_id"), ("message", "job_id"), ("job", "id")):
+                    database.execute(f"DELETE FROM {table} WHERE {column} = ?", (job,))  # noqa: S608
+                database.execute("DELETE FROM conversation WHERE id = ?", (home,))
+    finally:
+        database.conn.set_authorizer(authorizer("writer"))
+        database.conn.create_function("erasing", 1, lambda _stream: 0)

@@ -21,6 +21,7 @@ PRAGMAS = frozenset(
         "data_version",
         "foreign_key_check",
         "foreign_key_list",
+        "freelist_count",
         "index_info",
         "index_list",
         "index_xinfo",

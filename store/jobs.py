@@ -143,6 +143,20 @@ def unfinished(db: Database) -> list[JobRow]:
     return _all(db, "WHERE status = 'running' ORDER BY conversation_id, ordinal", ())
 
 
+def ended_before(db: Database, ended_at_ms: int, limit: int) -> list[tuple[str, str]]:
+    """Return the jobs that have ended by a moment, the first first, each with its conversation."""
+    rows = db.execute(
+        "SELECT id, conversation_id FROM job WHERE ended_at_ms <= ? ORDER BY ended_at_ms LIMIT ?",
+        (ended_at_ms, limit),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def count(db: Database) -> int:
+    """Return how many jobs are kept."""
+    return int(db.execute("SELECT COUNT(*) FROM job").fetchone()[0])
+
+
 def conversations_waiting(db: Database) -> list[str]:
     """Return the ids of the conversations in which jobs wait."""
     rows = db.execute(

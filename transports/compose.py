@@ -29,9 +29,10 @@ from runtime.clock import Clock, SystemClock
 from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.log import EventLog
+from runtime.settings import Endpoint as EndpointSettings
 from runtime.settings import Settings
 from runtime.telemetry import Metrics, sample_loop_lag
-from store import audit, folder, jobs, opening, tokens
+from store import audit, folder, opening, tokens
 from store import recovery as store_recovery
 from store.audit import AuditEntry
 from store.database import Database, transaction
@@ -78,7 +79,7 @@ class Core:
             await self._until_no_job_runs()
 
     async def _until_no_job_runs(self) -> None:
-        while jobs.unfinished(self.spine.reader):  # noqa: ASYNC110  the store is the truth
+        while self.tree.job_runs():  # noqa: ASYNC110  the store is the truth
             await trio.sleep(limits.STOP_POLL_S)
 
 

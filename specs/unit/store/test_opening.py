@@ -20,6 +20,7 @@ from store.opening import FILE, open_memory, open_store
 MERGED = {
     "0001_first": "40455675601748a1",
     "0002_streams": "dda2b6855ddf990e",
+    "0003_turns": "d0307cad84a88ec6",
 }
 
 
