@@ -176,6 +176,13 @@ class Metrics:
         self.provider_first_part_seconds = Histogram(
             "runchat_provider_first_part_seconds", "From the call to the first part.", SECONDS
         )
+        self.egress_decisions_total = Counter(
+            "runchat_egress_decisions_total",
+            "Connections and URLs that the guard allowed or refused.",
+            "decision",
+            "rule",
+            "purpose",
+        )
         self.actors = Observed(
             "runchat_actors", "Actors alive.", "supervisor", kind="gauge", read=self._alive
         )
@@ -228,6 +235,7 @@ class Metrics:
                 self.reader_lag,
                 self.loop_lag_seconds,
                 self.provider_first_part_seconds,
+                self.egress_decisions_total,
                 self.actors,
                 self.mailbox_depth,
                 self.actor_restarts_total,

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from store.opening import Store
 from store.thread_writer import ThreadWriter
 from store.writer import Writer
 from transports.egress import guard
+from transports.egress.denial import Decision, Told
 from transports.egress.providers import local
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
@@ -126,8 +127,22 @@ async def open_core(
             await webhooks.aclose()
 
 
+def counted(metrics: Metrics) -> Told:
+    """Return what counts the decisions of the guard."""
+
+    def told(decision: Decision) -> None:
+        verdict = "allow" if decision.allowed else "block"
+        metrics.egress_decisions_total.inc(verdict, decision.rule, decision.purpose)
+
+    return told
+
+
 def catalog_for(
-    settings: Settings, nursery: trio.Nursery, run_folder: Path, more: Sequence[Provider] = ()
+    settings: Settings,
+    nursery: trio.Nursery,
+    run_folder: Path,
+    more: Sequence[Provider] = (),
+    on_decision: Told | None = None,
 ) -> Catalog:
     """Return the models that the settings and this machine offer, and those of `more`."""
     providers: list[Provider] = [Echo(), *more]
@@ -141,24 +156,38 @@ def catalog_for(
     if settings.providers.synthetic:
         providers.append(Synthetic())
     if settings.endpoints:
-        providers += _configured(settings)
+        providers += _configured(settings, on_decision)
     return Catalog(providers, default=settings.models.default or None, absent=absent)
 
 
-def _configured(settings: Settings) -> list[Provider]:
+def reach_of(endpoint: EndpointSettings) -> guard.Reach:
+    """Return the reach of a configured endpoint: its own place and no other."""
+    exempt = frozenset({guard.origin(endpoint.base_url)} if endpoint.allow_loopback else ())
+    return guard.Reach(exempt=exempt, domains=guard.only(endpoint.base_url))
+
+
+def reach_for(settings: Settings, purpose: str) -> guard.Reach:
+    """Return where a purpose may reach by the settings: the public internet and its exemptions."""
+    places: list[guard.Place] = []
+    if purpose == "provider":
+        local = [each for each in settings.endpoints.values() if each.allow_loopback]
+        places = [guard.origin(each.base_url) for each in local]
+    return guard.Reach(purpose=purpose, exempt=frozenset(places))
+
+
+def _configured(settings: Settings, on_decision: Told | None) -> list[Provider]:
     """Return the providers of `[endpoints.NAME]`."""
     from transports.egress.providers.compatible import Compatible, Endpoint  # noqa: PLC0415  slow
 
     made: list[Provider] = []
     for name, each in settings.endpoints.items():
-        exempt = frozenset({guard.origin(each.base_url)} if each.allow_loopback else ())
         endpoint = Endpoint(
             name=name,
             base_url=each.base_url,
             models=each.models,
             api_key=each.api_key.reveal(),
             concurrency=each.concurrency,
-            reach=guard.Reach(exempt=exempt),
+            reach=replace(reach_of(each), on_decision=on_decision),
         )
         made.append(Compatible(endpoint))
     return made
@@ -175,10 +204,12 @@ def eraser_of(path: Path, log: SqliteEventLog) -> Eraser:
     return erase
 
 
-def webhooks_for(settings: Settings) -> Webhooks | None:
+def webhooks_for(settings: Settings, on_decision: Told | None = None) -> Webhooks | None:
     """Return what delivers webhooks, where the settings allow them."""
     wanted = settings.streams
-    return Webhooks(loopback=wanted.webhook_loopback) if wanted.webhooks else None
+    if not wanted.webhooks:
+        return None
+    return Webhooks(loopback=wanted.webhook_loopback, on_decision=on_decision)
 
 
 def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:
@@ -279,7 +310,9 @@ class _Service:
         try:
             async with trio.open_nursery() as nursery:
                 run_folder = folder.run_folder(self.data)
-                catalog = catalog_for(self.settings, nursery, run_folder, self.providers)
+                catalog = catalog_for(
+                    self.settings, nursery, run_folder, self.providers, counted(self.metrics)
+                )
                 async with open_core(
                     clock=self.clock,
                     ids=self.ids,
@@ -290,7 +323,7 @@ class _Service:
                     catalog=catalog,
                     metrics=self.metrics,
                     eraser=eraser_of(self.data / opening.FILE, self.log),
-                    webhooks=webhooks_for(self.settings),
+                    webhooks=webhooks_for(self.settings, counted(self.metrics)),
                 ) as core:
                     nursery.start_soon(sample_loop_lag, self.metrics)
                     front = self._front(core, nursery, authenticator)

@@ -7,9 +7,11 @@ Source: httpcore2's `AsyncNetworkBackend`, httpx2's `AsyncHTTPTransport`.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from typing import Any, TypeAlias
 
@@ -18,22 +20,103 @@ import httpx2
 import trio
 
 from runtime import limits
-from runtime.problems import UpstreamLost
-from transports.egress.guard import PORTS, Reach
+from runtime.problems import UpstreamLost, UpstreamSaid
+from transports.egress import places
+from transports.egress.capped import DEADLINE, Capped, late
+from transports.egress.denial import Denied
+from transports.egress.guard import Handshake, Reach
+from transports.egress.places import PORTS
 
 Client: TypeAlias = httpx2.AsyncClient  # noqa: TID251 -- this is the guard's other half
 
+RELATIVE = re.compile(r"$|/(?!/)|[?#]|[A-Za-z0-9_.~-]+(?:[/?#]|$)")  # to the client's own base
+SAFE = ("GET", "HEAD")
+SAYS_NOT_WHO = {  # what goes on to another origin: credentials have too many names to list those
+    *("accept", "accept-encoding", "accept-language", "connection", "host", "user-agent"),
+    "traceparent",
+}
 
-def client(reach: Reach, *, base_url: str, headers: Mapping[str, str]) -> Client:
+
+def client(
+    reach: Reach, *, base_url: str, headers: Mapping[str, str], follow_redirects: bool = False
+) -> Client:
     """Return a client whose every connection comes from `reach`."""
-    return Client(
+    coding = "gzip, deflate" if reach.decodes else "identity"
+    return GuardedClient(
+        reach,
         transport=GuardedTransport(reach, wants_tls=not base_url.startswith("http:")),
         base_url=base_url,
-        headers={"Accept-Encoding": "identity", "User-Agent": "runchat", **headers},
+        headers={"Accept-Encoding": coding, "User-Agent": "runchat", **headers},
         timeout=httpx2.Timeout(reach.idle_s, connect=reach.connect_s),
-        follow_redirects=False,
+        follow_redirects=follow_redirects,
+        max_redirects=limits.EGRESS_REDIRECTS_MAX,
         trust_env=False,
     )
+
+
+class GuardedClient(Client):
+    """httpx2's own client; the guard reads its URLs, also those of redirects, before it does."""
+
+    def __init__(self, reach: Reach, **how: Any) -> None:
+        # Clients are shared between people, so no cookie is kept for the next of them.
+        nobody = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+        super().__init__(cookies=nobody, **how)
+        self._reach = reach
+
+    def _merge_url(self, url: httpx2.URL | str) -> httpx2.URL:
+        if isinstance(url, str) and not RELATIVE.match(url):
+            url = str(self._reach.admit(url))
+        return super()._merge_url(url)
+
+    async def _send_handling_redirects(
+        self, request: httpx2.Request, *rest: Any, **how: Any
+    ) -> Any:
+        request.extensions = {DEADLINE: trio.current_time() + self._reach.total_s} | dict(
+            request.extensions
+        )
+        try:
+            return await super()._send_handling_redirects(request, *rest, **how)
+        except RedirectDenied as denial:
+            self._reach.refuse(denial, request.url.host)
+        except httpx2.TooManyRedirects:
+            most = f"There were more than {self.max_redirects} redirects."
+            self._reach.refuse(RedirectDenied("redirects", most), request.url.host)
+
+    def _build_redirect_request(
+        self, request: httpx2.Request, response: httpx2.Response
+    ) -> httpx2.Request:
+        following = super()._build_redirect_request(request, response)
+        if following.url.origin != request.url.origin and following.method not in SAFE:
+            raise RedirectDenied("redirect-body", "A body would be sent on to another origin.")
+        return following
+
+    def _redirect_url(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.URL:
+        try:
+            leads_to = places.joined(str(request.url), response.headers["Location"])
+            self._reach.check(leads_to)
+        except Denied as denial:
+            raise RedirectDenied(denial.rule, f"The redirect: {denial.reason}") from denial
+        falls = request.url.scheme == "https" and leads_to.scheme == "http"
+        if falls and not self._reach.downgrade:
+            raise RedirectDenied("downgrade", "The redirect leads from https to http.")
+        return httpx2.URL(str(leads_to))
+
+    def _redirect_headers(
+        self, request: httpx2.Request, url: httpx2.URL, method: str
+    ) -> httpx2.Headers:
+        headers = super()._redirect_headers(request, url, method)
+        if url.origin == request.url.origin:
+            return headers
+        kept = {name: value for name, value in headers.items() if name.lower() in SAYS_NOT_WHO}
+        return httpx2.Headers(kept)
+
+
+class RedirectDenied(Denied, httpx2.RemoteProtocolError):
+    """A redirect that is not followed; where none is to be followed httpx2 passes over it."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        Denied.__init__(self, rule, reason)
+        self._request = None  # httpx2 sets it
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
@@ -41,8 +124,14 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, reach: Reach, *, wants_tls: bool) -> None:
         # Reading the trusted certificates takes 20 ms; a client that speaks http trusts nobody.
-        trusted = httpx2.create_ssl_context(trust_env=False) if wants_tls else _trusting_nobody()
+        trusted = reach.trust or (
+            httpx2.create_ssl_context(trust_env=False)
+            if wants_tls and reach.handshake is None
+            else _trusting_nobody()
+        )
         super().__init__(verify=trusted, trust_env=False)
+        self._reach = reach
+        self._admitted: set[tuple[bytes, bytes, int | None]] = set()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusted,
             max_connections=limits.UPSTREAM_CONNECTIONS_MAX,
@@ -55,11 +144,27 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         """Send one request.
 
         Raises:
+            Denied: it may not be sent there.
             httpx2.UnsupportedProtocol: neither http nor https.
         """
-        if request.url.scheme not in PORTS:
+        url = request.url
+        if url.scheme not in PORTS:
             raise httpx2.UnsupportedProtocol("Only http and https are spoken.", request=request)
-        return await super().handle_async_request(request)
+        origin = (url.raw_scheme, url.raw_host, url.port)
+        if url.userinfo or origin not in self._admitted:
+            user = "@" if url.userinfo else ""
+            self._reach.admit(f"{url.scheme}://{user}{url.netloc.decode()}")
+            if len(self._admitted) < limits.EGRESS_ORIGINS_MAX:
+                self._admitted.add(origin)
+        due = request.extensions.get(DEADLINE, trio.current_time() + self._reach.total_s)
+        with late(due):
+            response = await super().handle_async_request(request)
+        try:
+            response.stream = Capped(response, due, self._reach)
+        except UpstreamSaid:
+            await response.aclose()
+            raise
+        return response
 
 
 def _trusting_nobody() -> ssl.SSLContext:
@@ -81,7 +186,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore2.AsyncNetworkStream:
         with _mapped(httpcore2.ConnectTimeout, httpcore2.ConnectError), _within(timeout):
-            return GuardedStream(await self._reach.connect(host, port))
+            return GuardedStream(await self._reach.connect(host, port), self._reach.handshake)
 
     async def connect_unix_socket(
         self,
@@ -98,8 +203,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 class GuardedStream(httpcore2.AsyncNetworkStream):
     """A trio stream as httpcore2 wants one."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
+    def __init__(self, stream: trio.abc.Stream, handshake: Handshake | None = None) -> None:
+        self._stream, self._handshake = stream, handshake
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         with _mapped(httpcore2.ReadTimeout, httpcore2.ReadError), _within(timeout):
@@ -118,6 +223,8 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- httpcore2's signature
     ) -> httpcore2.AsyncNetworkStream:
+        if self._handshake is not None:
+            return GuardedStream(await self._handshake(self._stream, server_hostname or ""))
         tls = trio.SSLStream(
             self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True
         )
@@ -150,6 +257,8 @@ def lost() -> Iterator[None]:
     """Raise UpstreamLost in place of httpx2's errors."""
     try:
         yield
+    except Denied:
+        raise
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise UpstreamLost("The provider cannot be reached.") from error
     except httpx2.TimeoutException as error:

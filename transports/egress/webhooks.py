@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,7 +18,8 @@ import orjson
 
 from runtime import limits
 from runtime.problems import UpstreamSaid, WebhookRejected
-from transports.egress import guard
+from transports.egress import guard, places
+from transports.egress.denial import Denied, Told
 from transports.egress.guard import Reach
 
 if TYPE_CHECKING:
@@ -32,13 +34,15 @@ GOOD: Final = range(200, 300)
 class Webhooks:
     """Delivers wakes. One per service."""
 
-    def __init__(self, *, loopback: bool) -> None:
+    def __init__(self, *, loopback: bool, on_decision: Told | None = None) -> None:
         """Take what the settings allow.
 
         Args:
             loopback: http to this very machine is allowed.
+            on_decision: is told what the guard decides.
         """
         self._loopback = loopback
+        self._reach = Reach(purpose="webhook", idle_s=limits.WEBHOOK_S, on_decision=on_decision)
         self._public: Client | None = None
 
     def check(self, url: str) -> None:
@@ -48,15 +52,17 @@ class Webhooks:
             WebhookRejected: it may not be there.
         """
         try:
-            host, _ = guard.origin(url)
-        except ValueError as error:
-            raise rejected(str(error)) from None
-        if self._loopback and is_loopback(host):
+            written = places.read(url)
+        except Denied as denial:
+            raise rejected(denial.reason) from None
+        if self._loopback and is_loopback(written.host):
             return
-        if urlsplit(url).scheme != "https":
+        if written.scheme != "https":
             raise rejected("A webhook's URL begins with https://.")
-        if is_loopback(host) or (_is_address(host) and not guard.is_public(host)):
-            raise rejected("A webhook is on the public internet.")
+        try:
+            self._reach.check(written)
+        except Denied:
+            raise rejected("A webhook is on the public internet.") from None
 
     async def deliver(self, url: str, body: bytes, signature: str) -> bytes:
         """Post a wake; return the beginning of the answer.
@@ -67,9 +73,9 @@ class Webhooks:
         self.check(url)
         place = guard.origin(url)
         if not is_loopback(place[0]):
-            self._public = self._public or guard.client(Reach(idle_s=limits.WEBHOOK_S))
+            self._public = self._public or guard.client(self._reach)
             return await _post(self._public, url, body, signature)
-        reach = Reach(exempt=frozenset({place}), idle_s=limits.WEBHOOK_S)
+        reach = replace(self._reach, exempt=frozenset({place}))
         base = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
         async with guard.client(reach, base_url=base) as client:
             return await _post(client, url, body, signature)

@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     for add in (_serve, _chat, _jobs, _tail, _abort, _names, _link, _token, _backup, _restore):
         add(commands)
     _replay(commands)
+    _egress(commands)
     return top
 
 
@@ -205,6 +206,16 @@ def _restore(commands: Commands) -> None:
     command = _add(commands, "restore", "store:restore", "make a new data folder of a backup")
     command.add_argument("file", type=Path, metavar="FILE")
     command.add_argument("--data", type=Path, metavar="NEW", required=True, help="a new folder")
+
+
+def _egress(commands: Commands) -> None:
+    egress = commands.add_parser("egress", help="see where the service may connect to")
+    actions = egress.add_subparsers(metavar="ACTION", required=True)
+    check = _add(actions, "check", "egress:check", "say what the guard decides about URLs, and why")
+    check.add_argument("urls", nargs="*", metavar="URL", help="else a line each on stdin")
+    check.add_argument("--json", action="store_true", help="stdin holds cases, a line of JSON each")
+    check.add_argument("--purpose", default="check", metavar="P", help="provider, webhook, ...")
+    check.add_argument("--config", type=Path, metavar="FILE", help="settings, for the exemptions")
 
 
 def _replay(commands: Commands) -> None:
