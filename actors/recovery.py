@@ -1,5 +1,7 @@
 """At the start, before the port opens: whatever a dead process left running gets its honest end.
 
+Ids go on after those that are kept, since the clock may have been set back in between.
+
 A job that had `job.started` and no end gets `job.ended` with status `interrupted`, and its items as
 far as they got. Queued jobs are left queued; their conversations go on with them afterwards.
 """
@@ -14,6 +16,7 @@ from actors.job_state import verdict_for
 from actors.spine import Spine
 from runtime.events import records
 from store import jobs
+from store.recovery import newest_ids
 from store.writer import Append, Write
 
 log = structlog.get_logger(__name__)
@@ -21,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 async def close_interrupted(spine: Spine) -> int:
     """End every job that no process answers any more; return how many there were."""
+    for newest in newest_ids(spine.reader):
+        spine.ids.follow(newest)
     unfinished = jobs.unfinished(spine.reader)
     for row in unfinished:
         now_ms = spine.clock.now_ms()

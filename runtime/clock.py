@@ -7,6 +7,7 @@ virtual clock here and trio's MockClock there, and both move together.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -22,12 +23,18 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock, kept from running backwards within this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_ns: Callable[[], int] = time.time_ns) -> None:
+        """Begin to tell the time.
+
+        Args:
+            read_ns: Unix time in nanoseconds, which may leap either way.
+        """
+        self._read_ns = read_ns
         self._latest_ms = 0
 
     def now_ms(self) -> int:
         """Unix time, milliseconds; never less than it was before."""
-        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
+        self._latest_ms = max(self._latest_ms, self._read_ns() // 1_000_000)
         return self._latest_ms
 
 

@@ -2,7 +2,8 @@
 
 An id is a prefix and 26 characters of Crockford base 32: 48 bits of time in milliseconds, then 80
 random bits, so that ids sort by time and cannot be guessed. Within one millisecond the random part
-counts up, so that ids of one process sort by birth. Source: the ULID layout.
+counts up, and where the clock was set back the time does, so that ids sort by birth: those of one
+process by themselves, those of the next one from `follow` on. Source: the ULID layout.
 """
 
 from __future__ import annotations
@@ -28,11 +29,21 @@ class Ids:
     def new(self, prefix: str) -> str:
         """Return a fresh id such as `job_01j9...`; larger than every id made here before."""
         fresh = (self.clock.now_ms() << RANDOM_BITS) | self.random.getrandbits(RANDOM_BITS)
-        if fresh >> RANDOM_BITS <= self._latest >> RANDOM_BITS:
+        behind_ms = (self._latest >> RANDOM_BITS) - (fresh >> RANDOM_BITS)
+        if behind_ms > 0:
+            fresh += (behind_ms + 1) << RANDOM_BITS
+        elif behind_ms == 0:
             fresh = self._latest + 1
         self._latest = fresh
         digits = [ALPHABET[(fresh >> shift) & 31] for shift in range(5 * (LENGTH - 1), -1, -5)]
         return prefix + "".join(digits)
+
+    def follow(self, earlier: str) -> None:
+        """Let every id made from now on be larger than this one, whatever the clock shows."""
+        value = 0
+        for digit in earlier[-LENGTH:]:
+            value = value << 5 | max(0, ALPHABET.find(digit))
+        self._latest = max(self._latest, value)
 
     def secret(self) -> str:
         """Return 256 random bits as 64 hexadecimal digits: a token, a code, a cookie."""

@@ -1,4 +1,4 @@
-"""Looks at the start whether what the last process wrote last is still sound.
+"""Looks at the start at what the last process wrote last: whether it is sound, and its newest ids.
 
 A torn or flipped tail is found before the port opens, and said aloud; a damaged event is never read
 as data anyway (`store.event_log`). Only the newest streams and those of running jobs are looked at,
@@ -16,6 +16,7 @@ from store.database import Database
 from store.event_log import read_page
 from store.streams import find_stream
 
+LISTED = ("conversation", "job")
 PAGE_EVENTS = 64  # of a stream's tail; a batch that was torn ends there
 
 
@@ -27,6 +28,12 @@ def damaged_tails(db: Database) -> tuple[str, ...]:
         (limits.RECOVERY_STREAMS_MAX,),
     ).fetchall()
     return tuple(name for (name,) in names if not _is_sound(db, name))
+
+
+def newest_ids(db: Database) -> tuple[str, ...]:
+    """Return the greatest id of each kind of thing that is listed by its id."""
+    found = (db.execute(f"SELECT max(id) FROM {table}").fetchone() for table in LISTED)  # noqa: S608
+    return tuple(newest for (newest,) in found if newest)
 
 
 def _is_sound(db: Database, name: str) -> bool:

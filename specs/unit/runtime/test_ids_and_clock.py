@@ -39,6 +39,22 @@ def test_ids_sort_by_birth_also_within_a_millisecond_and_when_the_clock_steps_ba
     assert len(set(made)) == 3000
 
 
+def test_ids_go_on_after_those_of_an_earlier_process_whose_clock_was_ahead() -> None:
+    clock = Steps(1_767_225_600_000)
+    earlier = [Ids(clock, Random(1)).new("job_") for _ in range(10)]  # noqa: S311  it repeats
+    clock.ms -= 30 * 86_400_000
+    ids = Ids(clock, Random(2))  # noqa: S311
+    for each in sorted(earlier):
+        ids.follow(each)
+    later = [ids.new("job_") for _ in range(100)]
+
+    assert later == sorted(later)
+    assert min(later) > max(earlier)
+    tails = {each[-16:] for each in later}
+    assert len(tails) == 100  # not one after the other: they cannot be guessed
+    assert [a[-1] for a in later[:8]] != sorted(a[-1] for a in later[:8])
+
+
 def test_one_seed_and_one_clock_make_the_same_ids() -> None:
     def made(seed: int) -> list[str]:
         ids = Ids(Steps(1), Random(seed))  # noqa: S311  the same in every run
@@ -63,6 +79,13 @@ def test_the_clock_never_runs_backwards() -> None:
 
     assert read == sorted(read)
     assert clock.now_ms() == ahead
+
+
+def test_the_clock_stands_while_that_of_the_machine_is_behind() -> None:
+    shown = [5_000_000_000, 3_000_000_000, 6_000_000_000]
+    clock = SystemClock(iter(shown).__next__)
+
+    assert [clock.now_ms() for _ in shown] == [5000, 5000, 6000]
 
 
 def test_a_date_is_rfc_3339_with_milliseconds() -> None:
