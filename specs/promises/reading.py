@@ -29,6 +29,7 @@ PROMISES = {
     "log.page-wait": "?wait= holds the answer until an event comes, or 200 with none at its end.",
     "log.page-wait-bound": "?wait= outside 0 to 30 s is 422.",
     "log.page-ended": "ended says that the log has its terminal event.",
+    "log.cut-anywhere": "Cut at any byte and resumed, every form gives the bytes of the uncut.",
     "log.damage-is-never-data": "Torn and flipped bytes on the disk are never read as data.",
     # cursors
     "cursor.malformed": "A cursor that is no number or negative is 422.",
