@@ -26,7 +26,7 @@ class Spool:
         self._lock = threading.Lock()  # held for a few instructions, never across a write
         self._dropped = 0
         self._ready = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> None:
@@ -47,14 +47,15 @@ class Spool:
 
     def close(self) -> None:
         """Write what waits, for a moment at most: nobody may be reading."""
-        self._closing = True
+        self._closing.set()
         self._ready.set()
         if self._thread is not None:
             self._thread.join(limits.LOG_CLOSE_S)
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._ready.wait()
+            self._closing.wait(limits.LOG_GATHER_S)
             self._ready.clear()
             while text := self._next():
                 self._put(text)
@@ -63,7 +64,8 @@ class Spool:
         """Return what is to be written next; "" where nothing waits."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
-            text = self._lines.popleft() if self._lines else ""
+            some = min(len(self._lines), limits.LOG_LINES_BURST)
+            text = "".join([self._lines.popleft() for _ in range(some)])
         return f"{dropped} log lines were dropped: nobody read them\n{text}" if dropped else text
 
     def _put(self, text: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ from runtime.spool import Spool
 from runtime.supervisor import Supervisor
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+PLAIN = frozenset({str, int, bool, type(None)})  # what JSON tells as it is
+SAYABLE = re.compile(r"[ !#-\[\]-~]*")  # and what it does not escape
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
@@ -143,7 +146,9 @@ def as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
     """Return the line for a person: time, level, event, fields, then lists a line an item."""
-    line: dict[str, Any] = json.loads(as_json(_, __, event))
+    line: dict[str, Any] = dict(event)
+    if not all(type(each) in PLAIN for each in line.values()):
+        line = json.loads(as_json(_, __, event))
     at, level, name = (_shown(line.pop(key, "")) for key in ("at", "level", "event"))
     lists = {key: line.pop(key) for key in [*line] if isinstance(line[key], list)}
     parts = [f"{at} {level:<7} {name}", *(f"{key}={_shown(line[key])}" for key in line)]
@@ -153,6 +158,8 @@ def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 def _shown(value: object) -> str:
     """Return a value in printable ASCII: nothing that is logged may move a terminal's cursor."""
+    if type(value) is str and SAYABLE.fullmatch(value):
+        return value
     return json.dumps(value).strip('"')
 
 

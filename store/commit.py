@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -74,7 +74,11 @@ class Committer:
         if self.closed:
             return [Failed(problem_for("fatal", audited=bool(each.audit))) for each in writes]
         try:
-            outcomes = self._commit_plain(writes) or self._commit_each(writes)
+            outcomes = self._commit_plain(writes)
+            if outcomes is None and len(writes) == 1:
+                outcomes = [self._apply(writes[0], self._transaction())]
+            elif outcomes is None:
+                outcomes = self._commit_each(writes)
         except sqlite3.Error as error:
             return self._all_failed(writes, error)
         except Exception as bug:  # noqa: BLE001 - a bug of ours: the callers are told, the writer lives
@@ -110,7 +114,7 @@ class Committer:
                 continue
             outcomes += self._apply_plain(plain)
             plain.clear()
-            outcomes.append(self._apply(each))
+            outcomes.append(self._apply(each, self._savepoint()))
         outcomes += self._apply_plain(plain)
         self.database.execute("COMMIT")
         return outcomes
@@ -128,12 +132,12 @@ class Committer:
                     raise
             else:
                 return [Done(None)] * len(writes)
-        return [self._apply(each) for each in writes]
+        return [self._apply(each, self._savepoint()) for each in writes]
 
-    def _apply(self, write: Write[Any]) -> Outcome:
-        """Do one Write within the open transaction; undo it where it fails."""
+    def _apply(self, write: Write[Any], undone: AbstractContextManager[None]) -> Outcome:
+        """Do one Write within `undone`, which undoes it where it fails."""
         try:
-            with self._savepoint():
+            with undone:
                 value = write.rows(self.database) if write.rows else None
                 self._append(write.appends)
                 if write.audit:
@@ -195,6 +199,18 @@ class Committer:
             self.database.execute(INSERTS[width], values)
             largest = max(len(body) for _, _, _, body, _ in chunk)
             let_go(self.database, INSERTS[width], COLUMNS * width, largest)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what the block did: with nobody beside it a Write needs no savepoint."""
+        self.database.begin()
+        try:
+            yield
+            self.database.execute("COMMIT")
+        except BaseException:
+            self._ids.clear()
+            self.database.rollback()
+            raise
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:

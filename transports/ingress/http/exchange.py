@@ -24,6 +24,7 @@ from quart import Request
 from quart.asgi import ASGIHTTPConnection, ASGIWebsocketConnection
 from quart.wrappers.request import Body
 from quart.wrappers.response import DataBody
+from quart_trio.wrappers.request import TrioBody, TrioRequest
 from werkzeug.datastructures import Headers
 
 from runtime import limits
@@ -35,6 +36,24 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 Pairs = list[tuple[bytes, bytes]]  # headers, names in lower case
 log = structlog.get_logger(__name__)
+
+
+class WholeBody(TrioBody):
+    """A request's body, which is often there before anybody asks for it."""
+
+    def at_once(self) -> bytes | None:
+        """Return the body and forget it; None where it must be waited for, or is refused."""
+        if self._must_raise is not None or not self._complete.is_set():
+            return None
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+class Asked(TrioRequest):
+    """A request as Quart has it."""
+
+    body_class = WholeBody
 
 
 class Mail:
@@ -156,7 +175,7 @@ class Exchange(ASGIHTTPConnection):
         """Return the request as Quart has it, with headers that are found at once."""
         scope: Any = self.scope
         client = (scope.get("client") or ("<local>",))[0]
-        return self.app.request_class(
+        return Asked(
             scope["method"],
             scope["scheme"],
             scope["path"] if scope["path"].startswith("/") else urlsplit(scope["path"]).path,

@@ -30,6 +30,7 @@ from transports.ingress.http import negotiation
 from transports.ingress.http.caller import SAFE, Credentials
 from transports.ingress.http.context import services
 from transports.ingress.http.dto import read_body, read_query
+from transports.ingress.http.exchange import WholeBody
 from transports.ingress.http.gate import Seen
 from transports.ingress.http.problems import NOTHING_HERE
 
@@ -140,8 +141,8 @@ async def _read(known: Operation) -> Call[Any, Any]:
         raise NotFound(NOTHING_HERE)
     if known.streams == "no" and known.answers is not None:
         negotiation.wants_json(request.headers.get("Accept", ""))
-    query = read_query(request.args, known.query)
-    raw = b"" if request.method in SAFE else cast("bytes", await request.get_data(cache=False))
+    query = Nothing() if known.query is Nothing else read_query(request.args, known.query)
+    raw = b"" if request.method in SAFE else await _raw_body()
     body = Nothing() if known.body is Nothing else _body(raw, known.body)
     return Call(
         caller=caller,
@@ -152,6 +153,12 @@ async def _read(known: Operation) -> Call[Any, Any]:
         claim=_claim(raw) if known.idempotent else None,
         raw=raw,
     )
+
+
+async def _raw_body() -> bytes:
+    """Return the body; where all of it is there, without a pass through the scheduler."""
+    raw: bytes | None = cast("WholeBody", request.body).at_once()
+    return cast("bytes", await request.get_data(cache=False)) if raw is None else raw
 
 
 def _authenticated(credentials: Credentials) -> Caller:
