@@ -1,8 +1,9 @@
 """The provider actor: one per endpoint; decides whose call runs, and streams its parts to the job.
 
-Owns no stream. Messages: Generate, Cancel, CallEnded. A call is a task of the actor's life, so a
-crash of the actor ends its calls and each job is told. Calls beyond the endpoint's concurrency
-wait in a queue that takes users in turn, so that nobody's hundred jobs stand before another's one.
+Owns no stream. Messages: Generate, Cancel, CallEnded, Changed. A call is a task of the actor's
+life, so a crash of the actor ends its calls and each job is told. Calls beyond the endpoint's
+concurrency wait in a queue that takes users in turn, so that nobody's hundred jobs stand before
+another's one. New settings of the endpoint count for the calls that begin after them.
 After several failures in a row the circuit opens: calls are refused at once for a while.
 """
 
@@ -54,19 +55,27 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The endpoint has new settings, or is gone; `old` is closed once its last call has ended."""
+
+    old: Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallLost:
     """Told to the job: its call died with the provider's actor."""
 
     call: str
 
 
-Message: TypeAlias = Generate | Cancel | CallEnded
+Message: TypeAlias = Generate | Cancel | CallEnded | Changed
 
 
 @dataclass(slots=True)
 class Call:
-    """A call under way."""
+    """A call under way, at the provider that stood for the endpoint when it began."""
 
+    provider: Provider
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     closed: trio.Event = field(default_factory=trio.Event)
     silent_since: float = inf  # trio time of its latest part; inf while the job is the slow one
@@ -146,6 +155,11 @@ FULL = End(
 )
 BROKEN_OFF = End(end_state="transport_error", reason="connection-lost")
 TRUNCATED = End(end_state="truncated", reason="truncated")
+GONE = End(
+    end_state="provider_error",
+    reason="endpoint-removed",
+    error=Error(class_="unavailable", code="endpoint-removed", message="It was taken away."),
+)
 IDLE = End(end_state="transport_error", reason="idle-timeout")
 LOST = End(end_state="transport_error", reason="provider-restarted")
 BROKEN = End(
@@ -158,9 +172,10 @@ BROKEN = End(
 class ProviderActor(TrioActor):
     """One endpoint's door: a bound, a fair queue, a circuit."""
 
-    def __init__(self, spine: Spine, provider: Provider) -> None:
+    def __init__(self, spine: Spine, endpoint: str) -> None:
         super().__init__()
-        self.spine, self.provider = spine, provider
+        self.spine, self.endpoint = spine, endpoint
+        self.retired: list[Provider] = []  # replaced; each waits for its last call to end
         self.queue, self.circuit = FairQueue(), Circuit()
         self.calls: dict[str, Call] = {}
 
@@ -172,13 +187,13 @@ class ProviderActor(TrioActor):
 
     def idle(self) -> bool:
         """Stay while there is a call, and for the circuit's sake while it is open."""
-        return not self.calls and not len(self.queue) and not self.circuit.is_open()
+        return not (self.calls or len(self.queue) or self.retired or self.circuit.is_open())
 
     async def handle(self, message: Message) -> trio.Event | None:
         """Act on one message; see the module's head."""
         match message:
             case Generate() if len(self.queue) >= limits.CALLS_WAITING_MAX:
-                self.life.start_soon(self._turn_away, message)
+                self.life.start_soon(self._turn_away, message, FULL)
             case Generate():
                 self.queue.put(message)
                 self._admit()
@@ -186,16 +201,35 @@ class ProviderActor(TrioActor):
                 return self._cancel(message.call)
             case CallEnded():
                 self.circuit.note(failed=message.failed)
+                await self._close_retired()
+                self._admit()
+            case Changed():
+                self.retired.append(message.old)
+                self.circuit = Circuit()  # its failures were the old settings'
+                await self._close_retired()
                 self._admit()
         return None
 
-    async def _turn_away(self, order: Generate) -> None:
+    async def _close_retired(self) -> None:
+        """Close the providers of earlier settings that no call uses any more."""
+        used = {id(call.provider) for call in self.calls.values()}
+        idle = [each for each in self.retired if id(each) not in used]
+        self.retired = [each for each in self.retired if id(each) in used]
+        for provider in idle:
+            await provider.aclose()
+
+    async def _turn_away(self, order: Generate, end: End) -> None:
         with suppress(ActorDeadError):
-            await order.job.offer((order.call, FULL))
+            await order.job.offer((order.call, end))
 
     def _admit(self) -> None:
-        while len(self.calls) < self.provider.concurrency and (order := self.queue.take()):
-            call = self.calls[order.call] = Call()
+        provider = self.spine.catalog.at(self.endpoint)
+        if provider is None:
+            while order := self.queue.take():
+                self.life.start_soon(self._turn_away, order, GONE)
+            return
+        while len(self.calls) < provider.concurrency and (order := self.queue.take()):
+            call = self.calls[order.call] = Call(provider=provider)
             self.life.start_soon(self._call, order, call, name=f"call {order.request.job_id}")
 
     def _cancel(self, call_id: str) -> trio.Event:
@@ -234,7 +268,7 @@ class ProviderActor(TrioActor):
         began = call.silent_since = trio.current_time()
         first = True
         try:
-            async with aclosing(self.provider.answer(order.request)) as parts:
+            async with aclosing(call.provider.answer(order.request)) as parts:
                 async for part in parts:
                     if first:
                         self.spine.metrics.first_part(trio.current_time() - began)
@@ -251,7 +285,7 @@ class ProviderActor(TrioActor):
         except ActorDeadError:
             raise
         except Exception:
-            log.exception("provider_failed", endpoint=self.provider.endpoint)
+            log.exception("provider_failed", endpoint=self.endpoint)
             return BROKEN
         return TRUNCATED
 

@@ -95,7 +95,7 @@ class Tree:
         return self._memory
 
     def _provider(self, endpoint: str) -> ProviderActor:
-        return ProviderActor(self.spine, self.spine.catalog.at(endpoint))
+        return ProviderActor(self.spine, endpoint)
 
     async def _bury(self, job_id: str, _: BaseException) -> None:
         await _bury(self.spine, job_id)

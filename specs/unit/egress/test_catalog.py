@@ -45,6 +45,17 @@ def test_a_default_that_is_not_there_is_found_out_at_the_start() -> None:
         Catalog([Echo()], default="synthetic/tokens")
 
 
+def test_an_endpoint_that_changes_offers_its_new_models_only() -> None:
+    catalog = Catalog([Echo()])
+    old, new = Synthetic(), Synthetic()
+    assert catalog.put(old) is None
+    assert catalog.put(new) is old
+    assert catalog.find("synthetic/tokens")[0] is new
+    assert catalog.remove("synthetic") is new
+    assert (catalog.at("synthetic"), catalog.remove("synthetic")) == (None, None)
+    assert [model.id for model in catalog.models()] == ["echo"]
+
+
 def test_two_providers_cannot_offer_one_model() -> None:
     with pytest.raises(Invalid):
         Catalog([Echo(), Echo()])

@@ -21,6 +21,7 @@ MERGED = {
     "0001_first": "40455675601748a1",
     "0002_streams": "dda2b6855ddf990e",
     "0003_turns": "d0307cad84a88ec6",
+    "0004_endpoints": "19388c57e1d1fe4a",
 }
 
 

@@ -17,7 +17,7 @@ DEFAULTS = (
 
 
 class Catalog:
-    """The models of all providers, by id. It does not change while the service runs."""
+    """The models of all providers, by id. An endpoint may come, change and go."""
 
     def __init__(
         self,
@@ -35,17 +35,42 @@ class Catalog:
         Raises:
             Invalid: the default is not there, or two providers claim one model.
         """
-        self.providers = tuple(providers)
         self.absent: Mapping[str, str] = dict(absent or {})
+        self._at: dict[str, Provider] = {}
         self._known: dict[str, tuple[Provider, Model]] = {}
-        for provider in self.providers:
-            for model in provider.models:
-                if model.id in self._known:
-                    raise Invalid.at("/model", f"Two providers offer {model.id}.")
-                self._known[model.id] = (provider, model)
+        for provider in providers:
+            if self.put(provider):
+                raise Invalid.at("/model", f"Two providers are called {provider.endpoint}.")
         self.default = default or next((name for name in DEFAULTS if name in self._known), "")
         if self.default:
             self.find(self.default)
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """All providers, in the order of their coming."""
+        return tuple(self._at.values())
+
+    def put(self, provider: Provider) -> Provider | None:
+        """Let a provider stand for its endpoint; return the one that stood for it before.
+
+        Raises:
+            Invalid: a provider of another endpoint has a model of the same id.
+        """
+        for model in provider.models:
+            if (other := self._known.get(model.id)) and other[1].endpoint != provider.endpoint:
+                raise Invalid.at("/model", f"Two providers offer {model.id}.")
+        old = self.remove(provider.endpoint)
+        self._at[provider.endpoint] = provider
+        self._known |= {model.id: (provider, model) for model in provider.models}
+        return old
+
+    def remove(self, endpoint: str) -> Provider | None:
+        """Let nobody stand for an endpoint; return who did."""
+        old = self._at.pop(endpoint, None)
+        gone = old.models if old else ()
+        for model in gone:
+            del self._known[model.id]
+        return old
 
     def models(self) -> tuple[Model, ...]:
         """Return all models, sorted by id."""
@@ -63,13 +88,9 @@ class Catalog:
             raise Invalid.at("/model", self.absent.get(wanted) or "There is no such model.")
         return found
 
-    def at(self, endpoint: str) -> Provider:
-        """Return the provider behind an endpoint's name.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return {each.endpoint: each for each in self.providers}[endpoint]
+    def at(self, endpoint: str) -> Provider | None:
+        """Return the provider behind an endpoint's name, None where there is none."""
+        return self._at.get(endpoint)
 
     async def aclose(self) -> None:
         """Close every provider."""
