@@ -28,6 +28,7 @@ NODE_MIN = 20
 PACKAGES = (
     "@durable-streams/server-conformance-tests@0.3.6",
     "@durable-streams/client@0.2.7",
+    "@durable-streams/server@0.3.7",  # what `harness bench streams` is measured against
     "eventsource@5.1.5",
     "vitest@4.1.12",
 )

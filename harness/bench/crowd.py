@@ -15,11 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from harness.bench.figures import Wrong
-from harness.bench.wire import SSE, TIMEOUT_S, Target, Unexpected, unchunked
+from harness.bench.wire import LAST_CHUNK, SSE, TIMEOUT_S, Target, Unexpected, unchunked
 
 PIECE_BYTES = 1 << 18
 WAIT_S = 0.5  # of one wait; the deadline is looked at in between
-LAST_CHUNK = b"\r\n0\r\n\r\n"  # the service has ended the answer
 TAIL_BYTES = 512  # a mark is looked for in the newest bytes of a reader
 BLANK = b"\n\n"
 SMALL_BYTES = 4096  # receive buffer of a reader that is not to take much

@@ -4,6 +4,8 @@ Each figure is the median of its runs with the least and the greatest; where it 
 the disk's own latency in the same runs stands beside it. A delivery that lost or doubled an event
 is no figure: the bench says so and fails. A target that is missed is shown and fails nothing, since
 another machine has other figures; `--strict` makes it a failure.
+`bench streams` is the comparison with others' servers, which wants Node: all its rows, or each by
+its name (`bench streams-post streams-follow --runs 3`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from harness.bench.figures import Figure, Wrong, figures, row, table
 from harness.bench.machine import allow_files, described, fsync_ms
 from harness.bench.measure import FULL, TINY, Measure, Size
 from harness.bench.plot import Curve, svg
+from harness.bench.streams import flat_out, in_process, rows
 from harness.bench.wire import Unexpected
 
 MEASURES: tuple[Measure, ...] = (
@@ -44,6 +48,15 @@ MEASURES: tuple[Measure, ...] = (
     stalling.MEASURE,
     length.MEASURE,
 )
+ROWS = (
+    rows.CATCH_UP,
+    rows.FOLLOW,
+    rows.COME_BACK,
+    rows.POST,
+    flat_out.FLAT_OUT,
+    rows.STALL,
+)
+STREAMS: tuple[Measure, ...] = (*(each.measure() for each in ROWS), in_process.IN_PROCESS)
 PICTURE = Path(__file__).with_name("log_length.svg")
 RUNS = 5
 
@@ -51,11 +64,11 @@ RUNS = 5
 def main(argv: Sequence[str], measures: Sequence[Measure] = MEASURES) -> int:
     """Measure what is named, else everything; the exit status is 1 where something is wrong."""
     asked = _parser().parse_args(argv)
-    known = {each.name: each for each in measures}
+    known = {each.name: [each] for each in (*measures, *STREAMS)} | {"streams": list(STREAMS)}
     if unknown := [name for name in asked.names if name not in known]:
         print(f"There is no measure {', '.join(unknown)}; there are {', '.join(known)}.")
         return 2
-    chosen = [known[name] for name in asked.names] or list(measures)
+    chosen = [each for name in asked.names for each in known[name]] or list(measures)
     size = TINY if asked.tiny else FULL
     allow_files(max(size.idle_readers, size.crowd_readers))
     machine = described()
@@ -82,10 +95,10 @@ def main(argv: Sequence[str], measures: Sequence[Measure] = MEASURES) -> int:
 def take(measure: Measure, size: Size, runs: int, folder: Path | None) -> list[Figure]:
     """Run a measure so many times, each in an empty folder, with a look at the disk before."""
     values, disk = [], []
-    for _ in range(runs):
+    for turn in range(runs):
         with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made:
             disk.append(fsync_ms(Path(made)))
-            values.append(measure.run(Path(made), size))
+            values.append(measure.run(Path(made), replace(size, turn=turn)))
     return figures(measure.lines, values, disk)
 
 

@@ -34,6 +34,14 @@ class Size:
     stalled_bytes: int = 20 * 1024 * 1024
     lengths: tuple[int, ...] = (1000, 10_000, 100_000, 1_000_000)
     length_samples: int = 500  # appends, and resumes, at each length
+    catch_up_events: int = 50_000  # 7.3 MB
+    followed_events: int = 150  # at PACE_MS
+    posts: int = 1500
+    posted_arrays: int = 100
+    comebacks: int = 300
+    writers: int = 100
+    writes: int = 300  # of each of them
+    turn: int = 0  # which run this is: what is compared takes turns in going first
     lead_ms: int = 3000  # a job waits so long for its readers, and a little longer for many
 
 
@@ -54,6 +62,13 @@ TINY = Size(
     stalled_bytes=64 * 1024,
     lengths=(50, 100),
     length_samples=10,
+    catch_up_events=60,
+    followed_events=5,
+    posts=4,
+    posted_arrays=2,
+    comebacks=3,
+    writers=4,
+    writes=5,
     lead_ms=1500,
 )
 PACE_MS = 20

@@ -35,14 +35,14 @@ SERVE = ("-m", "transports.ingress.cli.main", "serve", "--announce", "json")
 class Process:
     """A program that says on stdout, in one line of JSON, that it is ready."""
 
-    def __init__(self, *arguments: str) -> None:
-        """Start Python with these arguments, and wait for the line."""
+    def __init__(self, *arguments: str, program: str = sys.executable) -> None:
+        """Start the program, Python by itself, with these arguments, and wait for the line."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith("RUNCHAT")}
         mine |= {"PYTHONPATH": str(ROOT), **SETTINGS}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         began = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [program, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -76,6 +76,11 @@ class Process:
         if not (said := stdout.readline()):
             raise Unexpected(f"It ended with status {self._process.wait(END_S)}: {self.words()}")
         return json.loads(said)
+
+    @property
+    def port(self) -> int:
+        """Where it is, of one that said its address."""
+        return int(self.said["url"].rpartition(":")[2])
 
     def words(self) -> str:
         """Return the last line of what it wrote to stderr."""
@@ -120,9 +125,8 @@ class Service(Process):
             ("-m", "harness.bench.served", str(data)) if model else (*SERVE, "--data", str(data))
         )
         super().__init__(*start)
-        port = int(self.said["url"].rpartition(":")[2])
         token = (data / "token").read_text(encoding="utf-8").strip()
-        self.target = Target(port, token)
+        self.target = Target(self.port, token)
 
     def http(self) -> Http:
         """Return a connection to it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +18,8 @@ TIMEOUT_S = 60.0  # of any one wait: longer than that, nothing is being measured
 RECEIVE_BYTES = 1 << 18
 SSE = "text/event-stream"
 JSON = "application/json"
-GOOD_MIN, GOOD_MAX = 200, 299
+GOOD_MIN, GOOD_MAX, NO_CONTENT = 200, 299, 204
+LAST_CHUNK = b"\r\n0\r\n\r\n"  # the server has ended the answer
 
 
 class Unexpected(Exception):
@@ -32,7 +35,14 @@ class Target:
     path: str = ""  # of the one stream that a probe without a token serves
 
     def request(
-        self, method: str, path: str, *, body: bytes = b"", accept: str = JSON, resume: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        type: str = JSON,
+        accept: str = JSON,
+        resume: str = "",
     ) -> bytes:
         """Return the bytes of a request."""
         head = f"{method} {path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\naccept: {accept}\r\n"
@@ -40,8 +50,8 @@ class Target:
             head += f"authorization: Bearer {self.token}\r\n"
         if resume:
             head += f"last-event-id: {resume}\r\n"
-        if body or method == "POST":
-            head += f"content-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
+        if body or method in ("POST", "PUT"):
+            head += f"content-type: {type}\r\ncontent-length: {len(body)}\r\n"
         return head.encode() + b"\r\n" + body
 
     def connect(self) -> socket.socket:
@@ -81,12 +91,17 @@ class Http:
         """
         data = self._rest
         while (end := data.find(mark)) < 0:
-            data += self._receive()
+            data += self.receive()
         end += len(mark)
         self._rest = data[end:]
         return data[:end]
 
-    def _receive(self) -> bytes:
+    def receive(self) -> bytes:
+        """Return what comes next.
+
+        Raises:
+            Unexpected: the service ended the connection.
+        """
         if not (data := self._socket.recv(RECEIVE_BYTES)):
             raise Unexpected("The connection ended.")
         return data
@@ -98,15 +113,62 @@ class Http:
             Unexpected: the answer is a refusal.
         """
         body = b"" if message is None else json.dumps(message).encode()
-        self.send(self._target.request(method, path, body=body))
-        head = self.until(b"\r\n\r\n").decode("latin-1").lower()
-        size = int(head.partition("content-length:")[2].partition("\r\n")[0])
-        while len(self._rest) < size:
-            self._rest += self._receive()
-        answer, self._rest = self._rest[:size], self._rest[size:]
+        answer = self.ask(self._target.request(method, path, body=body))
+        return json.loads(answer.body) if answer.body else None
+
+    def ask(self, request: bytes) -> Answer:
+        """Send a request, and return the whole of a good answer.
+
+        Raises:
+            Unexpected: the answer is a refusal.
+        """
+        self.send(request)
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        began = time.perf_counter()
+        body = self._body(head.lower())
         if not GOOD_MIN <= status_of(head) <= GOOD_MAX:
-            raise Unexpected(f"{method} {path}: {status_of(head)} {answer[:300]!r}")
-        return json.loads(answer) if answer else None
+            line = request.partition(b" HTTP")[0].decode()
+            raise Unexpected(f"{line}: {status_of(head)} {body[:300]!r}")
+        return Answer(head=head, body=body, began=began)
+
+    def _body(self, head: str) -> bytes:
+        """Read a body by its length, or to its last chunk; pieces are joined once."""
+        if status_of(head) == NO_CONTENT:
+            return b""
+        if "transfer-encoding: chunked" in head:
+            raw = self._whole(lambda _, newest: newest.endswith(LAST_CHUNK))
+            return unchunked(b"\r\n\r\n" + raw)
+        size = int(head.partition("content-length:")[2].partition("\r\n")[0])
+        raw = self._whole(lambda got, _: got >= size)
+        self._rest = raw[size:]
+        return raw[:size]
+
+    def _whole(self, is_whole: Callable[[int, bytes], bool]) -> bytes:
+        """Read until there is enough, by the number of bytes and the newest few of them."""
+        pieces, got, newest = [self._rest], len(self._rest), b"\r\n" + self._rest
+        self._rest = b""
+        while not is_whole(got, newest):
+            pieces.append(self.receive())
+            got += len(pieces[-1])
+            newest = newest[-len(LAST_CHUNK) :] + pieces[-1]
+        return b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer, and when its head had come, by `time.perf_counter`."""
+
+    head: str
+    body: bytes
+    began: float
+
+    def header(self, name: str) -> str:
+        """Return the value of a header, "" where there is none."""
+        for line in self.head.split("\r\n"):
+            key, _, value = line.partition(":")
+            if key.lower() == name:
+                return value.strip()
+        return ""
 
 
 def status_of(head: str) -> int:
