@@ -227,6 +227,7 @@ class Conversation(TrioActor):
         )
         self.head += len(events)
         if old and self.current:
+            self.spine.metrics.job_ended(old.verdict.status)
             await job_door.settle(self.spine, self.current, committed=True)
         if order.traceparent:
             self.spine.traces[birth.row.id] = order.traceparent
@@ -269,13 +270,12 @@ class Conversation(TrioActor):
 
     async def _start_next(self) -> None:
         """Make the oldest queued job current, unless the service is stopping."""
-        if self.current or not self.queue or not self.spine.starts_jobs:
+        if self.current or not self.spine.starts_jobs:
             return
-        job_id = self.queue[0]
-        row = jobs.get_any(self.spine.reader, job_id)
-        if row is None or row.status != "queued":
-            self.queue.popleft()
+        row = self._next_queued()
+        if row is None:
             return
+        job_id = row.id
         now_ms = self.spine.clock.now_ms()
         started = Append(stream=stream_of(job_id), after=0, records=first_records(row, now_ms))
         current = self._append([JobCurrent(job_id=job_id)])
@@ -291,6 +291,15 @@ class Conversation(TrioActor):
         self.head += 1
         self.queue.popleft()
         await self._run(job_id)
+
+    def _next_queued(self) -> JobRow | None:
+        """Return the oldest job that still waits; one that has ended elsewhere is let go."""
+        while self.queue:
+            row = jobs.get_any(self.spine.reader, self.queue[0])
+            if row is not None and row.status == "queued":
+                return row
+            self.queue.popleft()
+        return None
 
     async def _start_next_later(self) -> None:
         await trio.sleep(limits.STORE_RETRY_S[1])

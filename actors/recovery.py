@@ -37,6 +37,7 @@ async def close_interrupted(spine: Spine) -> int:
         after = head.sequence if head else 0
         told = Append(stream=stream, after=after, records=records(after, death.events, now_ms))
         await spine.writer.write(Write(rows=death.write, appends=(*death.appends, told)))
+        spine.metrics.job_ended(verdict.status)
     if unfinished:
         log.warning("jobs_interrupted", count=len(unfinished))
     return len(unfinished)

@@ -61,6 +61,8 @@ def ensure() -> None:
     Raises:
         SetupFailed: with a sentence for a person.
     """
+    if VENV.is_symlink():
+        raise SetupFailed(f"{VENV} is a symbolic link, and what it points to would be emptied.")
     wanted = fingerprint()
     if stamp() == wanted:
         return

@@ -18,6 +18,7 @@ import h2.events
 import pytest
 import trio
 
+from runtime import limits
 from specs.requirements import requirement
 from specs.support import talk
 from specs.support.certificate import make_certificate
@@ -142,6 +143,30 @@ async def test_a_connection_too_many_is_turned_away() -> None:
             answer = await receive_all(second)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1\r\n" in answer
+
+
+@requirement("http.too-large")
+@pytest.mark.parametrize(
+    ("size", "first"),
+    [
+        (limits.BODY_BYTES_MAX + 1, b"HTTP/1.1 413 "),
+        (limits.BODY_BYTES_MAX, b"HTTP/1.1 100 "),
+    ],
+)
+async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
+    size: int, first: bytes
+) -> None:
+    async with service() as running, line(running) as stream:
+        client = await running.client()
+        authorization = f"Authorization: {client.headers['Authorization']}"
+        said = (authorization, "Expect: 100-continue", f"Content-Length: {size}")
+        path = "/api/conversations"
+        await stream.send_all(request(running, "POST", path, *said))
+        with trio.fail_after(5):
+            answer = await receive_until(stream, b"\r\n\r\n")
+
+        assert answer.startswith(first)
+        assert answer.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_websocket_is_refused_without_a_body() -> None:

@@ -280,6 +280,8 @@ def test_kill_9_at_random_points_loses_nothing_that_a_reader_had_seen(tmp_path: 
             assert (end["kind"], end["data"]["status"]) == ("job.ended", "interrupted")
             assert page.count(b'"kind":"job.ended"') == 1
             assert service.job(job)["status"] == "interrupted"
+            counted = service.api.get("/metrics").text.splitlines()
+            assert 'runchat_jobs_total{status="interrupted"} 1' in counted
             assert service.job(queued)["status"] == "completed"
             ended |= {job: page, queued: page_of(service, queued)}
         assert {job: page_of(service, job) for job in ended} == ended

@@ -70,6 +70,22 @@ async def test_a_key_with_another_body_is_a_conflict_to_the_byte() -> None:
         assert second.json()["type"] == "urn:runchat:problem:idempotency-conflict"
 
 
+@requirement("idempotency.length")
+@pytest.mark.parametrize("keys", [["k1", "k1"], ["k1", "k2"]])
+async def test_two_keys_are_refused_and_nothing_happens(
+    keys: list[str],
+) -> None:
+    async with service() as running:
+        client = await running.client()
+        headers = [("Idempotency-Key", key) for key in keys]
+        answer = await client.post(CREATE, json={"title": "t"}, headers=headers)
+        listed = await client.get(CREATE)
+
+        assert answer.status_code == 422
+        assert [each["pointer"] for each in answer.json()["errors"]] == ["/Idempotency-Key"]
+        assert listed.json()["items"] == []
+
+
 @requirement("idempotency.concurrent")
 async def test_of_many_at_once_with_one_key_one_acts() -> None:
     async with service() as running:

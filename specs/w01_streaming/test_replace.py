@@ -11,6 +11,9 @@ from specs.support import talk
 from specs.support.scripted import Scripted
 from specs.support.server import service
 from specs.w01_streaming.test_jobs import together
+from store import jobs
+from store.database import Database
+from store.writer import Write
 
 
 @requirement("jobs.replace-wins", "jobs.replace-names-successor", "end.superseded")
@@ -36,6 +39,8 @@ async def test_replace_ends_the_running_job_and_names_its_successor() -> None:
         }
         assert (view["status"], view["superseded_by"]) == ("superseded", new)
         assert talk.text_of(view) == "partial"
+        counted = running.services.metrics.jobs_total
+        assert [counted.value(each) for each in ("running", "superseded")] == [2, 1]
         assert (await talk.job(client, new))["status"] == "running"
 
 
@@ -164,6 +169,37 @@ async def test_after_any_end_the_next_in_the_queue_starts(how: str) -> None:
 
         assert (await talk.job(client, first))["status"] == how
         assert (await talk.job(client, second))["status"] == "completed"
+
+
+@requirement("jobs.queue-order")
+async def test_a_job_in_the_queue_that_has_ended_elsewhere_holds_up_nobody() -> None:
+    model = Scripted()
+    async with service(providers=(model,)) as running:
+        client = await running.client()
+        conversation = await talk.begin(client)
+        first = await talk.asked(client, conversation)
+        call = await model.next_call()
+        stale = await talk.asked(client, conversation, on_active="queue")
+        last = await talk.asked(client, conversation, on_active="queue")
+
+        def end(db: Database) -> None:
+            jobs.set_ended(
+                db,
+                stale,
+                status="aborted",
+                reason="aborted",
+                superseded_by=None,
+                ended_at_ms=1,
+                result=b"{}",
+            )
+
+        await running.writer.write(Write(rows=end))
+        await call.end()
+        await talk.follow(client, first)
+        await (await model.next_call()).end()
+        events = await talk.follow(client, last)
+
+        assert events[-1]["data"]["status"] == "completed"
 
 
 @requirement("jobs.queue-bound")

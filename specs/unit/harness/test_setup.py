@@ -93,6 +93,20 @@ def test_setup_from_nothing_again_after_a_new_lock_a_wrong_one_and_a_cut(tmp_pat
     assert (repaired.returncode, mark.exists(), stamp.exists()) == (0, False, True)  # made anew
 
 
+@requirement("harness.setup")
+def test_setup_refuses_a_link_to_somewhere_else(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    folder, elsewhere = checkout(tmp_path / "here"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    (folder / ".venv").symlink_to(elsewhere)
+    refused = harness(folder, "setup")
+
+    assert refused.returncode == 2
+    assert ".venv is a symbolic link" in refused.stderr
+    assert [path.name for path in elsewhere.iterdir()] == ["precious"]
+
+
 @requirement("harness.old-python")
 @pytest.mark.parametrize("name", ["__init__", "__main__"])
 def test_what_an_old_python_reads_is_in_its_grammar(name: str) -> None:

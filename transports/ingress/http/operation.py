@@ -69,9 +69,10 @@ class Operation:
         makes: what its path names is made by it.
         takes: media type of a body that is taken as it comes; "" where it takes none such.
         sends: media type of an answer that is sent as it is kept; "" where it sends none such.
-        streams: it can answer as text/event-stream too; "only" where as nothing else.
+        streams: it can answer as text/event-stream too; "only" where as nothing else; "asked"
+            where the request says so elsewhere than in its Accept.
         problems: what it refuses besides what every operation may refuse.
-        idempotent: takes an Idempotency-Key.
+        idempotent: takes an Idempotency-Key; "itself" where the route keeps its answer.
         location: template of the Location header, with `{id}` of the answer.
         others: further good statuses, each with a sentence.
     """
@@ -84,12 +85,12 @@ class Operation:
     status: int = 200
     auth: Auth = "caller"
     problems: tuple[type[Problem], ...] = ()
-    idempotent: bool = False
+    idempotent: bool | Literal["itself"] = False
     location: str = ""
     makes: bool = False
     takes: str = ""
     sends: str = ""
-    streams: Literal["no", "also", "only"] = "no"
+    streams: Literal["no", "also", "only", "asked"] = "no"
     others: tuple[tuple[int, str], ...] = ()
 
 
@@ -113,7 +114,7 @@ def operation(summary: str, **contract: Any) -> Callable[[Route], Route]:
         @wraps(route)
         async def view(**path: str) -> Response:
             call = await _read(known)
-            if not known.idempotent:
+            if known.idempotent is not True:
                 result = await route(call, **path)
                 return result if isinstance(result, Response) else _encode(known, result)
             made = await services().claims.once(
@@ -183,9 +184,12 @@ def _body(raw: bytes, kind: type[Any]) -> Any:
 
 
 def _claim(raw: bytes) -> Claim | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
+    keys = request.headers.getlist("Idempotency-Key")
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise Invalid.at("/Idempotency-Key", "One key is taken, and several came.")
+    key = keys[0]
     if not 1 <= len(key) <= limits.HEADER_VALUE_MAX:
         detail = f"The key has 1 to {limits.HEADER_VALUE_MAX} characters."
         raise Invalid.at("/Idempotency-Key", detail)

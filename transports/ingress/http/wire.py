@@ -57,12 +57,22 @@ class Service:
 class Strict(h11.Connection):
     """h11 bounds a header that has not come yet; this one bounds those that came at once too.
 
-    It refuses a body told in two ways, by which requests are smuggled (RFC 9112, section 6.1).
+    It asks for no body that is too large, and refuses one told in two ways, by which requests
+    are smuggled (RFC 9110, section 10.1.1; RFC 9112, section 6.1).
     """
+
+    too_large = False  # the body that was announced
+
+    @property
+    def they_are_waiting_for_100_continue(self) -> bool:
+        """Whether to ask for the body; one that will be refused is not asked for."""
+        return super().they_are_waiting_for_100_continue and not self.too_large
 
     def next_event(self) -> Any:
         event = super().next_event()
         if isinstance(event, h11.Request):
+            sizes = [int(value) for name, value in event.headers if name == b"content-length"]
+            self.too_large = any(size > limits.BODY_BYTES_MAX for size in sizes)
             size_bytes = len(event.target)
             size_bytes += sum(len(name) + len(value) for name, value in event.headers)
             if size_bytes > limits.HEADER_BYTES_MAX:
