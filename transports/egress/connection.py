@@ -29,7 +29,7 @@ from transports.egress.places import PORTS
 
 Client: TypeAlias = httpx2.AsyncClient  # noqa: TID251 -- this is the guard's other half
 
-RELATIVE = re.compile(r"$|/(?!/)|[?#]|[A-Za-z0-9_.~-]+(?:[/?#]|$)")  # to the client's own base
+RELATIVE = re.compile(r"\Z|/(?!/)|[?#]|[A-Za-z0-9_.~-]+(?:[/?#]|\Z)")  # to the client's own base
 SAFE = ("GET", "HEAD")
 SAYS_NOT_WHO = {  # what goes on to another origin: credentials have too many names to list those
     *("accept", "accept-encoding", "accept-language", "connection", "host", "user-agent"),
@@ -64,7 +64,7 @@ class GuardedClient(Client):
         self._reach = reach
 
     def _merge_url(self, url: httpx2.URL | str) -> httpx2.URL:
-        if isinstance(url, str) and not RELATIVE.match(url):
+        if isinstance(url, str) and not (self.base_url.host and RELATIVE.match(url)):
             url = str(self._reach.admit(url))
         return super()._merge_url(url)
 
