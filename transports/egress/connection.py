@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from typing import Any, TypeAlias
@@ -38,11 +39,24 @@ SAYS_NOT_WHO = {  # what goes on to another origin: credentials have too many na
 
 
 def client(
-    reach: Reach, *, base_url: str, headers: Mapping[str, str], follow_redirects: bool = False
+    reach: Reach,
+    *,
+    base_url: str,
+    headers: Mapping[str, str],
+    follow_redirects: bool = False,
+    kind: type[Client] = Client,
+    **more: Any,
 ) -> Client:
-    """Return a client whose every connection comes from `reach`."""
+    """Return a client whose every connection comes from `reach`.
+
+    Args:
+        kind: a library's own subclass of httpx2's client, such as authlib's; it takes `more`.
+    """
     coding = "gzip, deflate" if reach.decodes else "identity"
-    return GuardedClient(
+    guarded: type[GuardedClient] = GuardedClient
+    if kind is not Client:
+        guarded = type("Guarded", (GuardedClient, kind), {})
+    return guarded(
         reach,
         transport=GuardedTransport(reach, wants_tls=not base_url.startswith("http:")),
         base_url=base_url,
@@ -51,6 +65,7 @@ def client(
         follow_redirects=follow_redirects,
         max_redirects=limits.EGRESS_REDIRECTS_MAX,
         trust_env=False,
+        **more,
     )
 
 
@@ -60,8 +75,8 @@ class GuardedClient(Client):
     def __init__(self, reach: Reach, **how: Any) -> None:
         # Clients are shared between people, so no cookie is kept for the next of them.
         nobody = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        super().__init__(cookies=nobody, **how)
         self._reach = reach
+        super().__init__(cookies=nobody, **how)
 
     def _merge_url(self, url: httpx2.URL | str) -> httpx2.URL:
         if isinstance(url, str) and not (self.base_url.host and RELATIVE.match(url)):
@@ -123,12 +138,8 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
     """httpx2's own transport, on our connections, for http and https alone."""
 
     def __init__(self, reach: Reach, *, wants_tls: bool) -> None:
-        # Reading the trusted certificates takes 20 ms; a client that speaks http trusts nobody.
-        trusted = reach.trust or (
-            httpx2.create_ssl_context(trust_env=False)
-            if wants_tls and reach.handshake is None
-            else _trusting_nobody()
-        )
+        plays_tls = not wants_tls or reach.handshake is not None
+        trusted = reach.trust or (_trusting_nobody() if plays_tls else _trusting_the_usual())
         super().__init__(verify=trusted, trust_env=False)
         self._reach = reach
         self._admitted: set[tuple[bytes, bytes, int | None]] = set()
@@ -167,7 +178,14 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         return response
 
 
+@cache
+def _trusting_the_usual() -> ssl.SSLContext:
+    """Return what most clients trust; reading it takes 20 ms, so they share it."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def _trusting_nobody() -> ssl.SSLContext:
+    """Return what a client has that speaks http: TLS fails with it."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -275,4 +293,4 @@ def _mapped(slow: type[Exception], broken: type[Exception]) -> Iterator[None]:
     except trio.TooSlowError as error:
         raise slow(str(error)) from error
     except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-        raise broken(str(error)) from error
+        raise broken(str(error) or str(error.__cause__ or "")) from error

@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import structlog
 import trio
@@ -297,13 +297,15 @@ def client(
     base_url: str = "",
     headers: Mapping[str, str] | None = None,
     follow_redirects: bool = False,
+    **more: Any,
 ) -> Client:
     """Return a client that goes where `reach` lets it; the caller closes it.
 
-    It is an `httpx2.AsyncClient`, which the SDKs of the vendors, MCP and authlib take as theirs.
+    It is an `httpx2.AsyncClient`, which the SDKs of the vendors and MCP take as theirs.
 
     Args:
         reach: None is the public internet, for `purpose`.
+        more: `kind`, a library's own subclass of that client to make, and what it wants besides.
 
     Raises:
         ValueError: the URL is none that a client may be made for.
@@ -317,6 +319,7 @@ def client(
         base_url=base_url,
         headers=headers or {},
         follow_redirects=follow_redirects,
+        **more,
     )
 
 
