@@ -82,6 +82,13 @@ class Process:
         """Where it is, of one that said its address."""
         return int(self.said["url"].rpartition(":")[2])
 
+    def ask(self, word: str) -> Any:
+        """Say a word on its stdin, and return the line that it answers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(word.encode() + b"\n")
+        self._process.stdin.flush()
+        return self.line()
+
     def words(self) -> str:
         """Return the last line of what it wrote to stderr."""
         self._log.seek(0)
@@ -115,16 +122,17 @@ class Process:
 class Service(Process):
     """The service, running; with its owner's token."""
 
-    def __init__(self, data: Path, *, model: bool = False) -> None:
+    def __init__(self, data: Path, *, model: bool = False, start: Sequence[str] = ()) -> None:
         """Start it on the folder.
 
         Args:
             model: offer `bench/steps` too.
+            start: another program that serves it, and its arguments.
         """
-        start = (
+        usual = (
             ("-m", "harness.bench.served", str(data)) if model else (*SERVE, "--data", str(data))
         )
-        super().__init__(*start)
+        super().__init__(*(start or usual))
         token = (data / "token").read_text(encoding="utf-8").strip()
         self.target = Target(self.port, token)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 HOST = "127.0.0.1"
@@ -18,6 +19,7 @@ TIMEOUT_S = 60.0  # of any one wait: longer than that, nothing is being measured
 RECEIVE_BYTES = 1 << 18
 SSE = "text/event-stream"
 JSON = "application/json"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 GOOD_MIN, GOOD_MAX, NO_CONTENT = 200, 299, 204
 LAST_CHUNK = b"\r\n0\r\n\r\n"  # the server has ended the answer
 
@@ -43,8 +45,9 @@ class Target:
         type: str = JSON,
         accept: str = JSON,
         resume: str = "",
+        extra: Mapping[str, str] = NO_HEADERS,
     ) -> bytes:
-        """Return the bytes of a request."""
+        """Return the bytes of a request; `extra` are further headers."""
         head = f"{method} {path} HTTP/1.1\r\nhost: {HOST}:{self.port}\r\naccept: {accept}\r\n"
         if self.token:
             head += f"authorization: Bearer {self.token}\r\n"
@@ -52,6 +55,7 @@ class Target:
             head += f"last-event-id: {resume}\r\n"
         if body or method in ("POST", "PUT"):
             head += f"content-type: {type}\r\ncontent-length: {len(body)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in extra.items())
         return head.encode() + b"\r\n" + body
 
     def connect(self) -> socket.socket:
