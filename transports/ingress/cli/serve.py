@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from runtime import settings as settings_of
-from runtime import telemetry
 from runtime.problems import FolderInUse, StoreRefused
 from runtime.settings import BadSettings, Settings
 from transports.ingress.cli.endings import CommandFailed, Exit, leaf
 from transports.ingress.cli.finding import data_folder
+from transports.ingress.cli.sparing import unused
 
 if TYPE_CHECKING:
     from transports.compose import Ready
@@ -38,6 +38,9 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; return how it ended."""
     gc.disable()  # a start makes a hundred thousand objects that stay: nothing to collect yet
     settings = read_settings(args)
+    with unused():
+        from runtime import telemetry  # noqa: PLC0415  slow, and for `serve` alone
+
     telemetry.configure(format=settings.log.format, level=settings.log.level)
     try:
         return trio.run(serve, args, settings, data_folder(args))
@@ -81,7 +84,8 @@ def told(error: BaseException, settings: Settings) -> BaseException:
 
 async def serve(args: argparse.Namespace, settings: Settings, data: Path) -> int:
     """Serve the folder until a signal or the parent's end."""
-    from transports import compose  # noqa: PLC0415  everything there is; not for a wrong setting
+    with unused():
+        from transports import compose  # noqa: PLC0415  all there is; not for a wrong setting
 
     stop, ready = trio.Event(), Started()
     async with trio.open_nursery() as nursery:
