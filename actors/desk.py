@@ -20,9 +20,11 @@ from actors.claims import Claim
 from actors.conversation import AbortJob, StartJob
 from actors.ending import stream_of
 from actors.job import Look, view_of_ended
+from actors.responses_desk import Responses
 from actors.spine import Spine
 from actors.streams import Streams
 from actors.subscriptions_desk import Subscriptions
+from actors.turn_desk import TurnDesk
 from actors.views import ConversationView, JobView, MessageView, Page
 from runtime.caller import Caller
 from runtime.clock import rfc3339
@@ -58,6 +60,8 @@ class Desk:
         self._spine = spine
         self.streams = Streams(spine)
         self.subscriptions = Subscriptions(spine)
+        self.turns = TurnDesk(spine)
+        self.responses = Responses(spine, self.turns)
         self.closing = False
 
     async def create_conversation(

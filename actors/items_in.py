@@ -71,8 +71,7 @@ def _read_item(given: Any, new_id: Callable[[str], str], where: str) -> Item:
         raise Invalid.at(f"{where}/type", f"Items of type {kind!r} are not taken here.")
     item = reader(given, where)
     prefix = (PREFIXES | PREFIXES_MORE)[item["type"]]
-    item["id"] = _optional(given, "id", where) or new_id(prefix)
-    return item
+    return {"id": _optional(given, "id", where) or new_id(prefix), **item}
 
 
 def _message(given: Mapping[str, Any], where: str) -> Item:

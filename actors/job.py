@@ -193,7 +193,7 @@ class Job(TrioActor):
         reader = self.spine.reader
         if (turn := turns.get_any(reader, self.job_id)) is not None:
             asked = asked_of(turn)
-            told = whole_input(reader, turn, self.row.ordinal)
+            told = whole_input(self.spine.readers, turn, self.row.ordinal)
             return prompt.fit(told, model, options, drops=asked.drops), asked.wanted
         spoken = messages.for_prompt(
             reader,

@@ -12,12 +12,13 @@ from actors.spine import Spine
 from actors.turn_desk import Order, TurnDesk
 from runtime import limits
 from runtime.caller import Caller
-from runtime.problems import Busy, IdempotencyConflict
-from store import change, idempotency, jobs
+from runtime.problems import Busy
+from store import change, jobs
 from store.database import used_bytes
 from store.erase import erase_in_memory
 from store.event_log import SqliteEventLog
 from store.idempotency import IdempotencyRow
+from store.jobs import JobRow
 
 
 class MemoryDesk(TurnDesk):
@@ -32,26 +33,25 @@ class MemoryDesk(TurnDesk):
         """Begin the job of a turn in memory, audited on disk; see `TurnDesk.ask`.
 
         Raises:
-            IdempotencyConflict: the key was used for a turn that is no longer in memory.
             Busy: there is no room.
         """
-        if order.claim is not None:
-            used = idempotency.find(
-                self._durable.reader,
-                caller.tenant,
-                caller.user,
-                order.claim.method,
-                order.claim.path,
-                order.claim.key,
-            )
-            if used is not None and used.created_at_ms >= self._day_ago_ms():
-                raise IdempotencyConflict("This key was used, and its answer is not kept.")
         self._make_room()
         await self._audit(caller, "job.start", order.job_id, request_id, order)
         await super().ask(caller, order, request_id)
 
-    def _day_ago_ms(self) -> int:
-        return self.spine.clock.now_ms() - limits.IDEMPOTENCY_MS
+    async def cancel(self, caller: Caller, job: JobRow, request_id: str) -> None:
+        await self._audit(caller, "job.abort", job.id, request_id)
+        self.leave(job.id)
+        await self.ended(job.id)
+
+    async def delete(self, caller: Caller, job_id: str, request_id: str) -> None:
+        await self._audit(caller, "response.delete", job_id, request_id)
+        await super().delete(caller, job_id, request_id)
+
+    def keeps(self, job_id: str) -> bool:
+        row = jobs.get_any(self.spine.reader, job_id)
+        oldest_ms = self.spine.clock.now_ms() - int(1000 * limits.MEMORY_KEPT_S)
+        return row is not None and (row.ended_at_ms is None or row.ended_at_ms > oldest_ms)
 
     async def _audit(
         self, caller: Caller, action: str, job_id: str, request_id: str, order: Order | None = None

@@ -44,6 +44,7 @@ class Spine:
     writer: Writer
     catalog: Catalog
     metrics: Metrics
+    beneath: Database | None = None  # what a store in memory may go on from
     eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
@@ -57,6 +58,11 @@ class Spine:
     erasers: Supervisor = field(init=False)
     watches: Watches = field(init=False)
     in_memory: Callable[[], Spine] = field(init=False)  # for what must leave nothing on disk
+
+    @property
+    def readers(self) -> tuple[Database, ...]:
+        """Where what came before is looked for: in this store, then in the one beneath it."""
+        return (self.reader,) if self.beneath is None else (self.reader, self.beneath)
 
     async def erase_soon(self) -> None:
         """Have the logs erased that nobody can reach any more."""

@@ -86,9 +86,11 @@ class Tree:
                 log=log,
                 hub=hub,
                 reader=store.reader,
+                beneath=own.reader,
                 writer=LoopWriter(store.writer, log, hub),
                 catalog=own.catalog,
                 metrics=own.metrics,
+                starts_jobs=own.starts_jobs,
             )
             self._memory.providers = own.providers
             _grow(self._memory, self._nursery, self._bury_in_memory)
@@ -122,7 +124,8 @@ class Tree:
 
     def start_no_more(self) -> None:
         """Leave queued jobs queued from now on; the next start of the service goes on with them."""
-        self.spine.starts_jobs = False
+        for spine in self._spines():
+            spine.starts_jobs = False
 
     async def interrupt(self) -> None:
         """End every running job as interrupted; called when the grace of a shutdown is over."""

@@ -9,6 +9,7 @@ Whoever asked waits for the job's end here, or reads its log.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from pykka import ActorDeadError
 
 from actors import prompt
 from actors.claims import Claim
-from actors.conversation import Leave, StartJob
+from actors.conversation import AbortJob, Leave, StartJob
 from actors.ending import stream_of
 from actors.items_in import Item
 from actors.job_rows import Birth
@@ -28,7 +29,7 @@ from actors.turns import Asked, whole_input
 from runtime.caller import Caller
 from runtime.events import JOB_END, ConversationCreated, records
 from runtime.log import Subscription
-from runtime.problems import MailboxFull, NotFound, ShuttingDown
+from runtime.problems import JobEnded, MailboxFull, NotFound, ShuttingDown
 from store import change, conversations, event_log, jobs, turns
 from store.conversations import ConversationRow
 from store.database import Database
@@ -79,7 +80,6 @@ class TurnDesk:
                 would be lost, so that whoever puts it there audits it elsewhere.
         """
         self.spine, self._audits = spine, audits
-        self.closing = False
 
     async def ask(self, caller: Caller, order: Order, request_id: str) -> None:
         """Begin the job of a turn; it is committed when this returns.
@@ -89,7 +89,7 @@ class TurnDesk:
             JobActive: the thread is being answered.
             ShuttingDown, AuditUnavailable.
         """
-        if self.closing:
+        if not self.spine.starts_jobs:
             raise ShuttingDown("The service is stopping.")
         provider, model = self.spine.catalog.find(order.model)
         options = read_options(model, order.options)
@@ -104,7 +104,7 @@ class TurnDesk:
         )
         reader = self.spine.reader
         place = jobs.next_ordinal(reader, order.thread) if order.thread else 1
-        told = whole_input(reader, turn, place, list(order.items))
+        told = whole_input(self.spine.readers, turn, place, list(order.items))
         prompt.check_pairs(told)
         fitted = prompt.fit(told, model, options, drops=order.asked.drops)
         self.spine.prepared[order.job_id] = (fitted, order.asked.wanted)
@@ -212,6 +212,30 @@ class TurnDesk:
         if row is None:
             raise NotFound("There is no such turn.")
         return row
+
+    def keeps(self, job_id: str) -> bool:
+        """Whether a turn that is there may still be read."""
+        return bool(job_id)
+
+    async def cancel(self, caller: Caller, job: JobRow, request_id: str) -> None:
+        """End a job that is being answered; its end is committed when this returns."""
+        message = AbortJob(caller=caller, job_id=job.id, request_id=request_id)
+        with suppress(JobEnded):  # it came to its own end first
+            await self.spine.conversations.ask(job.conversation_id, message)
+
+    async def delete(self, caller: Caller, job_id: str, request_id: str) -> None:
+        """Mark a turn as deleted."""
+        now_ms = self.spine.clock.now_ms()
+        write = change.change(
+            caller,
+            action="response.delete",
+            object_id=job_id,
+            at_ms=now_ms,
+            request_id=request_id,
+            access=lambda db: jobs.has(db, caller, job_id),
+            rows=lambda db: turns.delete(db, job_id, now_ms),
+        )
+        await self.spine.writer.write(write if self._audits else replace(write, audit=None))
 
     def log_of(self, job_id: str, after: int = 0) -> Subscription:
         """Return a place in the job's log."""

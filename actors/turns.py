@@ -7,7 +7,7 @@ Only reads; a job's actor does the same again after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -50,11 +50,12 @@ def asked_of(row: TurnRow) -> Asked:
 
 
 def whole_input(
-    db: Database, row: TurnRow, thread_ordinal: int, own: list[Item] | None = None
+    dbs: Sequence[Database], row: TurnRow, thread_ordinal: int, own: list[Item] | None = None
 ) -> list[Input]:
     """Return all that the model is to be told, oldest first, before it is fitted to its window.
 
     Args:
+        dbs: where turns are looked for; a thread is in the first of them.
         thread_ordinal: of the turn's job, which tells what was in its thread before.
         own: the turn's input where it is at hand.
 
@@ -63,22 +64,27 @@ def whole_input(
     """
     instructions = asked_of(row).instructions
     first: list[Input] = [said("system", instructions)] if instructions else []
-    before = _thread(db, row.thread, thread_ordinal) if row.thread else _chain(db, row.previous)
+    before = (
+        _thread(dbs[0], row.thread, thread_ordinal) if row.thread else _chain(dbs, row.previous)
+    )
     now = (items_in.asked(each) for each in (orjson.loads(row.input) if own is None else own))
     return [*first, *before, *now]
 
 
-def _chain(db: Database, job_id: str | None) -> list[Input]:
+def _chain(dbs: Sequence[Database], job_id: str | None) -> list[Input]:
     """Return what the turns up to this one said and were told, oldest first."""
-    rows: list[TurnRow] = []
-    while job_id is not None and (row := turns.get_any(db, job_id)) is not None:
-        rows.append(row)
-        if len(rows) > limits.TURN_CHAIN_MAX:
+    found: list[tuple[Database, TurnRow]] = []
+    while job_id is not None:
+        known = ((db, row) for db in dbs if (row := turns.get_any(db, job_id)) is not None)
+        if (step := next(known, None)) is None:
+            break
+        found.append(step)
+        if len(found) > limits.TURN_CHAIN_MAX:
             detail = f"At most {limits.TURN_CHAIN_MAX} responses may follow one another."
             raise Invalid.at("/previous_response_id", detail)
-        job_id = row.previous
+        job_id = step[1].previous
     told: list[Input] = []
-    for row in reversed(rows):
+    for db, row in reversed(found):
         told += (items_in.asked(each) for each in orjson.loads(row.input))
         told += _answered(db, row.job_id)
     return told
@@ -124,7 +130,7 @@ def entries(
     """Yield what a thread holds, oldest first: items put there, and turns."""
     put = turns.items_of(db, thread)
     for ordinal, turn in turns.turns_of(db, thread, before_ordinal):
-        while put and put[0].ordinal < ordinal:
+        while put and put[0].position < turns.position(ordinal, 0):
             yield put.pop(0)
         yield turn
-    yield from (row for row in put if row.ordinal < before_ordinal)
+    yield from (row for row in put if row.position < turns.position(before_ordinal, 0))

@@ -20,7 +20,7 @@ from hypercorn.typing import ASGIFramework
 from jsonschema import Draft202012Validator
 from quart import Quart
 
-from transports.ingress.http import events_schema, openapi
+from transports.ingress.http import events_schema, openai_errors, openapi
 from transports.ingress.http.app import mount
 from transports.ingress.http.operation import Operation
 
@@ -30,6 +30,7 @@ PROBLEM: Final = "application/problem+json"
 # What the framework and the gate may say at any address, and a bug: never an operation's own.
 ANYWHERE: Final = frozenset({400, 403, 404, 405, 408, 413, 421, 500})
 KEPT: Final = "/v1/stream/"
+FIRST_REFUSAL: Final = 400
 Message = MutableMapping[str, Any]
 Shown = tuple[str, str, int, str]  # method, path, status, name of the problem or ""
 
@@ -105,7 +106,7 @@ class Proof:
         return [
             f"{method} {path} {status} {name}".strip()
             for (method, path), known in self.operations.items()
-            for status, name in own(known)
+            for status, name in own(path, known)
             if (method, path, status, name) not in self.shown
         ]
 
@@ -117,6 +118,8 @@ class Proof:
         name = ""
         if media_type == PROBLEM and body:  # HEAD shows none
             name = self._problem(method, path, status, body)
+        elif status >= FIRST_REFUSAL and body and openai_errors.speaks(path):
+            name = str(orjson.loads(body)["error"]["code"])
         if described is not None:
             self.shown.add((method, template, status, name))
         if described is not None and "*/*" in _content(described, status):
@@ -134,8 +137,8 @@ class Proof:
 
     def events(self, method: str, path: str, frames: bytes) -> None:
         """Hold whole frames of a stream against the schema of events."""
-        if path.startswith(KEPT):
-            return  # a stream of anybody's values
+        if path.startswith(KEPT) or openai_errors.speaks(path):
+            return  # a stream of anybody's values, or of another's words
         for event in _events_in(frames):
             stream, bare = event.get("stream"), event.get("event")
             followed = f"/api/{stream}/events" if stream else path
@@ -179,13 +182,16 @@ def _content(described: dict[str, Any], status: int) -> dict[str, Any]:
     return content
 
 
-def own(known: Operation) -> Iterator[tuple[int, str]]:
+def own(path: str, known: Operation) -> Iterator[tuple[int, str]]:
     """Yield the statuses that an operation calls its own, with the problem's name."""
     yield known.status, ""
     for status, _ in known.others:
         yield status, ""
     for kind in known.problems:
-        yield kind.status, kind.name()
+        if openai_errors.speaks(path):
+            yield openai_errors.status_of(kind), openai_errors.code_of(kind)
+        else:
+            yield kind.status, kind.name()
 
 
 def closed(schema: Any) -> Any:

@@ -162,6 +162,10 @@ LATE_BODY_S = 0.1  # a refusal waits so long for the rest of its request
 LINGER_S = 1.0  # reading on after an early answer, so that the client gets to see it
 END_S = 2.0  # answers under way when the service stops have so long to finish
 
+SOCKET_MESSAGES_MAX = 16  # of a WebSocket that wait; past it the socket is not read
+SOCKET_RESPONSES_MAX = 64  # of a WebSocket that are not stored and may be gone on from
+SOCKET_PING_S = 20.0  # between two pings of a WebSocket, which keep a proxy from closing it
+
 # --- ingress: streams ---
 RETRY_MS = 2000  # what a browser waits before it connects again
 OPENING_BYTES = 2048  # comment that opens a stream: some clients hold back the first bytes

@@ -45,7 +45,7 @@ class ThreadItemRow:
 
     thread: str
     id: str
-    ordinal: int  # of the thread's newest job when it came
+    position: int  # see `position`; kept as the ordinal
     value: bytes | None  # JSON
 
 
@@ -53,6 +53,7 @@ NAMES = tuple(field.name for field in fields(TurnRow))
 SLOTS = ", ".join(f"?{number}" for number in range(1, len(NAMES) + 1))
 SELECT = f"SELECT {', '.join(f'turn.{name}' for name in NAMES)} FROM turn"  # noqa: S608 - our own
 INSERT = f"INSERT INTO turn ({', '.join(NAMES)}) SELECT {SLOTS} WHERE ?1 IS NOT NULL"
+PLACES = 2**32  # more than a thread can hold
 ITEMS = "SELECT thread, id, ordinal, value FROM thread_item"
 
 
@@ -107,19 +108,24 @@ def delete_thread(db: Database, id: str, at_ms: int) -> None:
     db.execute("UPDATE thread SET deleted_at_ms = ? WHERE id = ?", (at_ms, id))
 
 
+def position(ordinal: int, place: int) -> int:
+    """Return where an item stands: behind the job of this ordinal, and behind what came before."""
+    return ordinal * PLACES + place
+
+
 def put_item(db: Database, row: ThreadItemRow) -> None:
     """Put an item into a thread, or mark one as taken out."""
     db.execute(
         "INSERT INTO thread_item (thread, id, ordinal, value) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (thread, id) DO UPDATE SET value = excluded.value",
-        (row.thread, row.id, row.ordinal, row.value),
+        (row.thread, row.id, row.position, row.value),
     )
 
 
 def items_of(db: Database, thread: str) -> list[ThreadItemRow]:
     """Return what was put into a thread and taken out of it, in order."""
     rows = db.execute(f"{ITEMS} WHERE thread = ? ORDER BY ordinal, id", (thread,))
-    return [ThreadItemRow(thread=r[0], id=r[1], ordinal=r[2], value=r[3]) for r in rows]
+    return [ThreadItemRow(thread=r[0], id=r[1], position=r[2], value=r[3]) for r in rows]
 
 
 def turns_of(db: Database, thread: str, before_ordinal: int) -> list[tuple[int, TurnRow]]:

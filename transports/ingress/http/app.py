@@ -20,10 +20,11 @@ from runtime.problems import InternalError, Problem
 from runtime.settings import Settings
 from transports.ingress.http.caller import Credentials
 from transports.ingress.http.context import Services
-from transports.ingress.http.exchange import Exchange, NoWebsocket, Pairs
+from transports.ingress.http.exchange import Exchange, Pairs, SocketExchange
 from transports.ingress.http.gate import STREAMS, Gate, cors_headers
 from transports.ingress.http.operation import empty
 from transports.ingress.http.problems import answer, refusal
+from transports.ingress.http.responses.socket import ResponsesSocket
 from transports.ingress.http.routes import (
     conversations,
     events,
@@ -31,10 +32,13 @@ from transports.ingress.http.routes import (
     jobs,
     models,
     page,
+    responses,
     session,
     streams,
     subscriptions,
+    threads,
 )
+from transports.ingress.http.sockets import Send, SocketMail
 
 log = structlog.get_logger(__name__)
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -45,6 +49,8 @@ BLUEPRINTS: Final = (
     jobs.routes,
     events.routes,
     models.routes,
+    responses.routes,
+    threads.routes,
     subscriptions.routes,
     streams.routes,
     page.routes,
@@ -75,7 +81,7 @@ class App(QuartTrio):
     """
 
     asgi_http_class = Exchange  # type: ignore[assignment]  # siblings of quart-trio's own
-    asgi_websocket_class = NoWebsocket  # type: ignore[assignment]
+    asgi_websocket_class = SocketExchange  # type: ignore[assignment]
 
     def __init__(self, services: Services) -> None:
         super().__init__("runchat", static_folder=None, template_folder=None)
@@ -113,6 +119,10 @@ class App(QuartTrio):
         finally:
             _cv_request.reset(tokens[1])
             _cv_app.reset(tokens[0])
+
+    async def converse(self, scope: Any, mail: SocketMail, send: Send) -> None:
+        """Serve a WebSocket to its end."""
+        await ResponsesSocket(self._services, self._gate, scope, mail, send).run()
 
     async def _route(self, request: Request) -> Any:
         rule, parts = self._map.match(request.path, request.method, return_rule=True)

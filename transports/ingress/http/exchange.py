@@ -28,7 +28,9 @@ from quart_trio.wrappers.request import TrioBody, TrioRequest
 from werkzeug.datastructures import Headers
 
 from runtime import limits
+from transports.ingress.http import sockets
 from transports.ingress.http.fields import Fields
+from transports.ingress.http.sockets import SocketMail
 
 MAIL: Final = "runchat.mail"  # where the scope carries the Mail
 LINE: Final = "runchat.line"  # and the Line
@@ -116,11 +118,16 @@ class Tasks(TaskGroup):
         scope: Any,
         send: Any,
     ) -> Callable[[Any], Awaitable[None]]:
+        assert self._nursery is not None
+        if scope["type"] == "websocket":
+            said = SocketMail()
+            scope["extensions"][sockets.MAIL] = said
+            self._nursery.start_soon(_run, app, scope, send)
+            return said.put
         mail = Mail()
         scope["extensions"][MAIL] = mail
         if scope["http_version"] == "1.1":
             scope["extensions"][LINE] = Line(send, self._write)
-        assert self._nursery is not None
         self._nursery.start_soon(_run, app, scope, send)
         return mail.put
 
@@ -190,11 +197,13 @@ class Exchange(ASGIHTTPConnection):
         )
 
 
-class NoWebsocket(ASGIWebsocketConnection):
-    """Refuses a WebSocket: nothing here speaks it yet."""
+class SocketExchange(ASGIWebsocketConnection):
+    """Hands a WebSocket to the app, past Quart: there is one address, and nothing to find."""
 
-    async def __call__(self, receive: Any, send: Any) -> None:  # noqa: ARG002
-        await send({"type": "websocket.close"})
+    async def __call__(self, receive: Any, send: Any) -> None:  # noqa: ARG002 - see SocketMail
+        scope: Any = self.scope
+        app: Any = self.app
+        await app.converse(scope, scope["extensions"].pop(sockets.MAIL), send)
 
 
 async def _no_push(_path: str, _headers: Headers) -> None:

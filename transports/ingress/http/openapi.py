@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, get_args, get_origin
 
@@ -17,6 +17,7 @@ from quart import Quart
 
 from runtime import problems
 from runtime.problems import Problem
+from transports.ingress.http import openai_errors
 from transports.ingress.http.operation import JSON, Nothing, Operation, operation_of
 from transports.ingress.http.problems import MEDIA_TYPE
 
@@ -56,7 +57,7 @@ PROBLEM: Final[dict[str, Any]] = {
 
 def document(app: Quart, version: str) -> dict[str, Any]:
     """Return the OpenAPI document of an app."""
-    schemas: dict[str, Any] = {"Problem": PROBLEM}
+    schemas: dict[str, Any] = {"Problem": PROBLEM, "Error": openai_errors.SCHEMA}
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for path, method, known in operations(app):
         paths[path][method.lower()] = _operation(path, known, schemas)
@@ -131,6 +132,8 @@ def _refusals(path: str, known: Operation) -> dict[str, Any]:
     for kind in [*common(path, known), *known.problems]:
         if kind not in by_status[kind.status]:
             by_status[kind.status].append(kind)
+    if openai_errors.speaks(path):
+        return _openai_refusals(by_status)
     return {
         str(status): (
             {"$ref": f"#/components/responses/{kinds[0].__name__}"}
@@ -138,6 +141,21 @@ def _refusals(path: str, known: Operation) -> dict[str, Any]:
             else _refusal(kinds)
         )
         for status, kinds in by_status.items()
+    }
+
+
+def _openai_refusals(by_status: Mapping[int, list[type[Problem]]]) -> dict[str, Any]:
+    told: dict[int, list[type[Problem]]] = defaultdict(list)
+    for kind in (each for kinds in by_status.values() for each in kinds):
+        told[openai_errors.status_of(kind)].append(kind)
+    return {
+        str(status): {
+            "description": " ".join(
+                f"`{openai_errors.code_of(kind)}`: {kind.title}." for kind in kinds
+            ),
+            "content": {JSON: {"schema": {"$ref": f"{SCHEMAS}Error"}}},
+        }
+        for status, kinds in told.items()
     }
 
 

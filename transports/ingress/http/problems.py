@@ -1,4 +1,4 @@
-"""The one place where problems become bytes: RFC 9457 `application/problem+json`.
+"""The one place where problems become bytes: RFC 9457, or, on OpenAI's paths, OpenAI's shape.
 
 Whatever was not raised on purpose is a bug: it is logged with its request id and answered with a
 500 that says nothing. Source: RFC 9457 section 3.1, contract section 2.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from quart import Response, g
+from quart import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from runtime.problems import (
@@ -22,6 +22,7 @@ from runtime.problems import (
     TooLarge,
     Unauthenticated,
 )
+from transports.ingress.http import openai_errors
 
 MEDIA_TYPE: Final = "application/problem+json"
 SAID_IN_HEADERS: Final = {  # extensions that the Durable Streams protocol wants as headers
@@ -48,8 +49,13 @@ def document(problem: Problem, request_id: str) -> dict[str, Any]:
 
 def answer(problem: Problem) -> Response:
     """Return the answer that says it, with the headers that belong to its status."""
-    body = orjson.dumps(document(problem, g.get("request_id", "")))
-    response = Response(body, problem.status, content_type=MEDIA_TYPE)
+    if openai_errors.speaks(request.path):
+        body = orjson.dumps({"error": openai_errors.error_of(problem)})
+        status = openai_errors.status_of(type(problem))
+        response = Response(body, status, content_type="application/json")
+    else:
+        body = orjson.dumps(document(problem, g.get("request_id", "")))
+        response = Response(body, problem.status, content_type=MEDIA_TYPE)
     if isinstance(problem, Busy):
         response.headers["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, Unauthenticated):

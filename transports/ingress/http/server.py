@@ -156,5 +156,7 @@ def configuration(*, dates: bool) -> Config:
     config.h2_max_header_list_size = limits.HEADER_BYTES_MAX
     config.h2_max_concurrent_streams = limits.H2_STREAMS_MAX
     config.keep_alive_max_requests = limits.REQUESTS_PER_CONNECTION_MAX
+    config.websocket_max_message_size = limits.BODY_BYTES_MAX
+    config.websocket_ping_interval = limits.SOCKET_PING_S
     config.keep_alive_timeout = inf  # the connection keeps its own time
     return config
