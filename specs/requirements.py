@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from specs.promises import durable, grammar, http, jobs, models, page, process, reading
+from specs.promises import durable, grammar, http, jobs, models, page, process, reading, replay
 
 SPECS = Path(__file__).parent
 
@@ -39,7 +39,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(http.FROZEN, http.FROZEN_SOURCE, "W0"),
     *(
         entry
-        for section in (process, http, jobs, reading, grammar, durable, models, page)
+        for section in (process, http, jobs, reading, grammar, durable, models, page, replay)
         for entry in entries(section.PROMISES, section.SOURCE, "W1")
     ),
 )

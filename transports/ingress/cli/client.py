@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+import structlog
 import trio
 
 from runtime import limits
@@ -30,6 +31,8 @@ class Client:
     """Talks to the service at one address."""
 
     def __init__(self, address: Address) -> None:
+        quiet = structlog.make_filtering_bound_logger("critical")
+        structlog.configure(wrapper_class=quiet)  # stdout belongs to the answer
         self._address = address
         reach = guard.control_reach(address.url)
         self._http = connection.client(reach, base_url=address.url, headers={})
@@ -68,6 +71,24 @@ class Client:
         if response.status_code not in (OK, CREATED, ACCEPTED):
             raise refusal(response.status_code, response.content)
         return json.loads(response.content)
+
+    async def copy(self, path: str, take: Callable[[bytes], object]) -> None:
+        """Give the bytes of an answer to `take`, as they come.
+
+        Raises:
+            Lost, Said; what `take` raises.
+        """
+        with self._lost():
+            async with self._http.stream(
+                "GET",
+                self._address.url.rstrip("/") + path,
+                headers=self._headers("*/*"),
+                timeout=limits.CLI_ANSWER_S,
+            ) as response:
+                if response.status_code != OK:
+                    raise refusal(response.status_code, await response.aread())
+                async for piece in response.aiter_bytes():
+                    take(piece)
 
     async def follow(self, job_id: str, after: int, take: Take) -> int | None:
         """Give every event of a job that follows `after` to `take`, as they come.

@@ -1,9 +1,10 @@
-"""`runchat jobs`, `tail` and `abort`: jobs seen from outside."""
+"""`runchat jobs`, `tail`, `abort` and `export`: jobs seen from outside."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -72,6 +73,18 @@ def abort(args: argparse.Namespace) -> int:
     job = trio.run(partial(call, args, "POST", f"/api/jobs/{quote(args.job, safe='')}/abort"))
     print(job["id"], job["status"])
     return Exit.DONE
+
+
+def export(args: argparse.Namespace) -> int:
+    """Print a job as the lines that replay it."""
+    trio.run(_export, args)
+    return Exit.DONE
+
+
+async def _export(args: argparse.Namespace) -> None:
+    async with Client(await finder(args).find(None, None)) as client:
+        await client.copy(f"/api/jobs/{quote(args.job, safe='')}/export", sys.stdout.buffer.write)
+    sys.stdout.buffer.flush()
 
 
 async def call(args: argparse.Namespace, method: str, path: str) -> Any:

@@ -75,7 +75,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_serve, _chat, _jobs, _tail, _abort, _names, _link, _token, _backup, _restore):
+    for add in (
+        _serve,
+        _chat,
+        _jobs,
+        _tail,
+        _abort,
+        _export,
+        _names,
+        _link,
+        _token,
+        _backup,
+        _restore,
+    ):
         add(commands)
     _replay(commands)
     _egress(commands)
@@ -168,6 +180,12 @@ def _abort(commands: Commands) -> None:
     _service(command)
 
 
+def _export(commands: Commands) -> None:
+    command = _add(commands, "export", "jobs:export", "print a job as the lines that replay it")
+    command.add_argument("job", metavar="JOB")
+    _service(command)
+
+
 def _names(commands: Commands) -> None:
     for name, words in (("models", "list the models"), ("endpoints", "list where models answer")):
         command = _add(commands, name, f"models:{name}", words)
@@ -219,8 +237,9 @@ def _egress(commands: Commands) -> None:
 
 
 def _replay(commands: Commands) -> None:
-    command = _add(commands, "replay", "replay:run", "replay a recorded run in the harness")
+    command = _add(commands, "replay", "replay:run", "run an exported job again, and compare")
     command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("more", nargs=argparse.REMAINDER, metavar="...", help="for the harness")
 
 
 if __name__ == "__main__":

@@ -14,5 +14,5 @@ RUN = "import sys; from harness.replay import main; sys.exit(main(sys.argv[1:]))
 
 def run(args: argparse.Namespace) -> int:
     """Become the harness; `-P` keeps the current folder from standing in for our packages."""
-    command = [sys.executable, "-P", "-c", RUN, str(args.file)]
+    command = [sys.executable, "-P", "-c", RUN, str(args.file), *args.more]
     os.execv(sys.executable, command)  # noqa: S606  it is our own Python, and no shell

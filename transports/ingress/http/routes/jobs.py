@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
-from quart import Blueprint, g
+from quart import Blueprint, Response, g
 
+from actors import export
 from actors.desk import Order
 from actors.views import JobView, Page
 from runtime import limits
@@ -27,6 +28,7 @@ from transports.ingress.http.dto import STRICT
 from transports.ingress.http.lists import ListQuery, id_cursor
 from transports.ingress.http.operation import Call, Nothing, operation
 
+JSONL: Final = "application/jsonl"
 routes = Blueprint("jobs", __name__, url_prefix="/api")
 
 
@@ -112,6 +114,18 @@ async def read_job(call: Call[Nothing, Nothing], id: str) -> JobView:
 )
 async def abort_job(call: Call[AbortBody, Nothing], id: str) -> JobView:
     return await services().desk.abort_job(call.caller, id, call.request_id)
+
+
+@routes.get("/jobs/<id>/export")
+@operation(
+    "A job as JSON lines that replay it: its inputs, what its actor was given, and its log.",
+    sends=JSONL,
+)
+async def export_job(call: Call[Nothing, Nothing], id: str) -> Response:
+    known = services()
+    row = export.job_of(known.reader, call.caller, id)
+    lines = export.lines(known.reader, known.log, row, f"runchat {known.version}")
+    return Response(lines, 200, content_type=JSONL)
 
 
 def order_of(body: NewJob, traceparent: str) -> Order:
