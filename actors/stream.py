@@ -322,11 +322,12 @@ class Stream(TrioActor):
         )
         self.head += len(records)
         self.closed = self.closed or asked.closes
-        self.row = row = replace(
-            row,
-            last_seq=asked.stream_seq or row.last_seq,
-            closed_by=closed_by or row.closed_by,
-        )
+        if asked.stream_seq or closed_by:
+            self.row = row = replace(
+                row,
+                last_seq=asked.stream_seq or row.last_seq,
+                closed_by=closed_by or row.closed_by,
+            )
         self._use(row)
         if records:
             await self.spine.watches.grown(self.at)
