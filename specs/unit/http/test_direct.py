@@ -152,6 +152,15 @@ async def test_requests_sent_one_behind_the_other_are_answered_in_turn(
     assert await answers_to(many[:150], many[150:260], many[260:]) == apart
 
 
+async def test_h11_and_we_take_turns_on_one_connection(autojump_clock: MockClock) -> None:
+    chunked, last = JUDGED[12], JUDGED[3]
+    talk = (PLAIN[0], chunked, PLAIN[4], PLAIN[1][:20], PLAIN[1][20:], PLAIN[2], last)
+    apart = [await answers_to(each) for each in (PLAIN[0], chunked, PLAIN[4], *PLAIN[1:3], last)]
+    assert [each.partition(b"\r\n")[0] for each in apart] == [b"HTTP/1.1 200 "] * 6
+    assert await answers_to(*talk) == b"".join(apart)
+    assert await answers_to(b"".join(talk)) == b"".join(apart)
+
+
 async def test_a_body_may_come_later_and_in_pieces(autojump_clock: MockClock) -> None:
     whole = PLAIN[4]
     answer = await answers_to(whole)

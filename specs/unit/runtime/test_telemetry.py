@@ -12,10 +12,12 @@ import pytest
 import structlog
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime import limits
 from runtime.problems import NotFound
-from runtime.telemetry import Metrics, configure, sample_loop_lag, told
+from runtime.telemetry import Metrics, as_line, configure, sample_loop_lag, told
 from specs.unit.runtime.stage import Diary, supervised
 
 SAID = "what a user said"
@@ -200,3 +202,10 @@ async def test_the_lag_of_the_loop_is_sampled(autojump_clock: trio.testing.MockC
         await sample_loop_lag(metrics)
 
     assert metrics.loop_lag_seconds.count() == 10
+
+
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.none()))
+def test_a_line_shows_a_value_as_json_does_without_its_quotes(value: object) -> None:
+    event = {"at": "now", "level": "info", "event": "said", "value": value}
+    shown = json.dumps(value).strip('"')
+    assert as_line(None, "", event) == f"now info    said  value={shown}"
