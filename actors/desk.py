@@ -19,6 +19,7 @@ from actors import prompt
 from actors.claims import Claim
 from actors.conversation import AbortJob, StartJob
 from actors.ending import stream_of
+from actors.endpoints import Endpoints
 from actors.job import Look, view_of_ended
 from actors.responses_desk import Responses
 from actors.spine import Spine
@@ -59,6 +60,7 @@ class Desk:
     def __init__(self, spine: Spine) -> None:
         self._spine = spine
         self.streams = Streams(spine)
+        self.endpoints = Endpoints(spine)
         self.subscriptions = Subscriptions(spine)
         self.turns = TurnDesk(spine)
         self.responses = Responses(spine, self.turns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -14,12 +14,15 @@ from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.log import EventLog
 from runtime.problems import StoreClosed, StoreUnavailable
+from runtime.settings import Endpoint
 from runtime.supervisor import Supervisor
 from runtime.telemetry import Metrics
 from store.database import Database
 from store.erase import Eraser
+from store.keyring import Keyring
 from store.writer import Write, Writer
 from transports.egress.providers.asked import Input, Wanted
+from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 
@@ -30,6 +33,20 @@ R = TypeVar("R")
 Prepared: TypeAlias = tuple[tuple[Input, ...], Wanted]  # what a model is asked
 ERASER = "all"  # the key of the one eraser
 DOOMED = "doomed"  # announced when there is something to erase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """What keeps endpoints that an admin adds.
+
+    Args:
+        make: makes the provider of an endpoint; raises ValueError for a URL that cannot be.
+        settled: the endpoints of the settings, which come first.
+    """
+
+    keyring: Keyring
+    make: Callable[[str, Endpoint], Provider]
+    settled: Mapping[str, Endpoint] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +63,7 @@ class Spine:
     metrics: Metrics
     beneath: Database | None = None  # what a store in memory may go on from
     eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
+    sealing: Sealing | None = None  # None: endpoints are those of the settings alone
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise

@@ -119,6 +119,20 @@ class BodyTooSlow(Refused):
     title = "The body did not come in time"
 
 
+class EndpointExists(Refused):
+    """The name is taken, by a stored endpoint or by the settings."""
+
+    status = 409
+    title = "There is an endpoint of this name"
+
+
+class EndpointFixed(Refused):
+    """The endpoint comes from the settings or is built in: it is changed there, not here."""
+
+    status = 409
+    title = "This endpoint is not changed here"
+
+
 class JobActive(Refused):
     """The conversation has a current job; the extension `job_id` names it."""
 

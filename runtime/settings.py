@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from runtime import limits
-from runtime.problems import Refused
+from runtime.problems import Invalid, Refused
 from runtime.secret import Secret
 
 PREFIX = "RUNCHAT_"
@@ -117,6 +117,7 @@ class Endpoint:
     base_url: str = setting("", "where it is; needed")
     wire: Literal["openai-chat"] = setting("openai-chat", "what it speaks")
     api_key: Secret = field(default=NO_KEY, metadata={"doc": "its key; never shown or logged"})
+    vendor: str = setting("", "whose models they are, for prices and limits; empty: by its host")
     models: tuple[str, ...] = setting((), "its models that may be used")
     concurrency: int = setting(8, "jobs it answers at once; others wait", least=1, most=1000)
     allow_loopback: bool = setting(default=False, doc="it may be on this machine")
@@ -180,6 +181,39 @@ def load(
     )
     _agree(settings)
     return settings
+
+
+def endpoint_of(name: str, values: Mapping[str, object]) -> Endpoint:
+    """Return an endpoint that was given as JSON, by the rules of the file.
+
+    Raises:
+        Invalid: with a pointer to each value that cannot be.
+    """
+    errors: list[dict[str, str]] = []
+    read: dict[str, Any] = {}
+    for field_name, value in values.items():
+        path = ("endpoints", name, field_name)
+        try:
+            read[field_name] = _value(_kind(path, "the request"), path, value, "the request")
+        except BadSettings as error:
+            errors.append({"pointer": f"/{field_name}", "detail": error.detail})
+    if not str(read.get("base_url", "")).startswith(("http://", "https://")):
+        errors.append({"pointer": "/base_url", "detail": "It must be an http or https URL."})
+    if errors:
+        raise Invalid("The endpoint cannot be so.", errors=errors)
+    return Endpoint(**read)
+
+
+def endpoint_name(name: str) -> str:
+    """Return the name, if an endpoint can be called so.
+
+    Raises:
+        Invalid: it cannot.
+    """
+    if not ENDPOINT_NAME.fullmatch(name) or name in BUILT_IN:
+        known = ", ".join(BUILT_IN)
+        raise Invalid.at("/name", f"Small letters, digits, - and _, and none of {known}.")
+    return name
 
 
 def _from_file(config: Path) -> Given:

@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from specs.promises import durable, grammar, http, jobs, models, page, process, reading, replay
+from specs.promises import (
+    durable,
+    grammar,
+    http,
+    jobs,
+    models,
+    page,
+    process,
+    reading,
+    registries,
+    replay,
+)
 
 SPECS = Path(__file__).parent
 
@@ -42,6 +53,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         for section in (process, http, jobs, reading, grammar, durable, models, page, replay)
         for entry in entries(section.PROMISES, section.SOURCE, "W1")
     ),
+    *entries(registries.PROMISES, registries.SOURCE, "W2"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)
 

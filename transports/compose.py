@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from actors import recovery
 from actors.accounts import TOKEN, Accounts
 from actors.claims import Claims
 from actors.desk import Desk
-from actors.spine import Spine
+from actors.spine import Sealing, Spine
 from actors.tree import Tree
 from runtime import limits
 from runtime.clock import Clock, SystemClock
@@ -38,6 +39,7 @@ from store.audit import AuditEntry
 from store.database import Database, transaction
 from store.erase import Eraser, erase_streams
 from store.event_log import SqliteEventLog
+from store.keyring import Keyring
 from store.opening import Store
 from store.thread_writer import ThreadWriter
 from store.writer import Writer
@@ -96,12 +98,14 @@ async def open_core(
     catalog: Catalog,
     metrics: Metrics,
     eraser: Eraser | None = None,
+    sealing: Sealing | None = None,
     webhooks: Webhooks | None = None,
 ) -> AsyncIterator[Core]:
     """Recover what a dead process left, start the actors, and stop them at the end.
 
     Args:
         eraser: erases the logs of deleted streams; None keeps them, as a store in memory does.
+        sealing: keeps endpoints that an admin adds; None takes none.
         webhooks: delivers the wakes of subscriptions; None: they are pull-wake only.
     """
     spine = Spine(
@@ -114,14 +118,16 @@ async def open_core(
         catalog=catalog,
         metrics=metrics,
         eraser=eraser,
+        sealing=sealing,
         webhooks=webhooks,
     )
     await recovery.close_interrupted(spine)
     async with trio.open_nursery() as nursery:
-        tree = Tree(spine, nursery)
+        tree, desk = Tree(spine, nursery), Desk(spine)
+        desk.endpoints.stand()
         await tree.resume_queues()
         await tree.resume_streams()
-        yield Core(spine=spine, tree=tree, desk=Desk(spine), claims=Claims(reader, clock))
+        yield Core(spine=spine, tree=tree, desk=desk, claims=Claims(reader, clock))
         await tree.stop()
         if webhooks is not None:
             await webhooks.aclose()
@@ -155,8 +161,8 @@ def catalog_for(
         providers.append(embedded)
     if settings.providers.synthetic:
         providers.append(Synthetic())
-    if settings.endpoints:
-        providers += _configured(settings, on_decision)
+    for name, endpoint in settings.endpoints.items():
+        providers.append(provider_of(name, endpoint, on_decision))
     return Catalog(providers, default=settings.models.default or None, absent=absent)
 
 
@@ -175,13 +181,16 @@ def reach_for(settings: Settings, purpose: str) -> guard.Reach:
     return guard.Reach(purpose=purpose, exempt=frozenset(places))
 
 
-def _configured(settings: Settings, on_decision: Told | None) -> list[Provider]:
-    """Return the providers of `[endpoints.NAME]`."""
+def provider_of(name: str, each: EndpointSettings, on_decision: Told | None = None) -> Provider:
+    """Return the provider behind one configured endpoint.
+
+    Raises:
+        ValueError: its base URL cannot be used.
+    """
     from transports.egress.providers.compatible import Compatible, Endpoint  # noqa: PLC0415  slow
 
-    made: list[Provider] = []
-    for name, each in settings.endpoints.items():
-        endpoint = Endpoint(
+    return Compatible(
+        Endpoint(
             name=name,
             base_url=each.base_url,
             models=each.models,
@@ -189,8 +198,7 @@ def _configured(settings: Settings, on_decision: Told | None) -> list[Provider]:
             concurrency=each.concurrency,
             reach=replace(reach_of(each), on_decision=on_decision),
         )
-        made.append(Compatible(endpoint))
-    return made
+    )
 
 
 def eraser_of(path: Path, log: SqliteEventLog) -> Eraser:
@@ -322,6 +330,11 @@ class _Service:
                     writer=writer,
                     catalog=catalog,
                     metrics=self.metrics,
+                    sealing=Sealing(
+                        keyring=Keyring(self.data),
+                        make=partial(provider_of, on_decision=counted(self.metrics)),
+                        settled=self.settings.endpoints,
+                    ),
                     eraser=eraser_of(self.data / opening.FILE, self.log),
                     webhooks=webhooks_for(self.settings, counted(self.metrics)),
                 ) as core:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from hypercorn.typing import ASGIFramework
 from actors.accounts import Accounts
 from actors.claims import Claims
 from actors.desk import Desk
-from actors.spine import Spine
+from actors.spine import Sealing, Spine
 from actors.tree import Tree
 from harness.contract import Proof
 from runtime.clock import Clock, SystemClock
@@ -28,8 +29,10 @@ from runtime.settings import Server, Settings
 from runtime.telemetry import Metrics
 from store import opening, sessions, tokens
 from store.event_log import SqliteEventLog
+from store.keyring import Keyring
 from store.loop_writer import LoopWriter
 from store.writer import Write, Writer
+from transports.compose import provider_of
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.providers.echo import Echo
@@ -135,11 +138,16 @@ async def service(
     bounds: Bounds | None = None,
     wrap: Callable[[ASGIFramework], ASGIFramework] = PROOF.watch,
     connections_max: int = 4096,
+    data: Path = Path("nowhere"),
 ) -> AsyncIterator[Service]:
-    """Start a service on a free port; it ends with the block."""
+    """Start a service on a free port; it ends with the block.
+
+    Args:
+        data: where the keys of sealed secrets are; a service that seals none makes no file there.
+    """
     seen = len(PROOF.violations)
     async with trio.open_nursery() as nursery:
-        known = _services(nursery, settings or Server(), providers, clock or SystemClock())
+        known = _services(nursery, settings or Server(), providers, clock or SystemClock(), data)
         app: Any = wrap(build(known))
         server = HttpServer(
             app,
@@ -157,6 +165,7 @@ async def service(
             with trio.CancelScope(shield=True):
                 for client in running.clients:
                     await client.aclose()
+                await known.catalog.aclose()
             nursery.cancel_scope.cancel()
     assert violations_since(seen) == []
 
@@ -167,7 +176,11 @@ def violations_since(seen: int) -> list[str]:
 
 
 def _services(
-    nursery: trio.Nursery, server: Server, providers: tuple[Provider, ...], clock: Clock
+    nursery: trio.Nursery,
+    server: Server,
+    providers: tuple[Provider, ...],
+    clock: Clock,
+    data: Path,
 ) -> Services:
     ids = Ids(clock)
     store = opening.open_memory(ids)
@@ -184,6 +197,7 @@ def _services(
         writer=writer,
         catalog=catalog,
         metrics=metrics,
+        sealing=Sealing(keyring=Keyring(data), make=provider_of),
     )
     tree = Tree(spine, nursery)
     accounts = Accounts(clock=clock, ids=ids, reader=store.reader, writer=writer, nursery=nursery)

@@ -56,13 +56,21 @@ class Catalog:
         Raises:
             Invalid: a provider of another endpoint has a model of the same id.
         """
-        for model in provider.models:
-            if (other := self._known.get(model.id)) and other[1].endpoint != provider.endpoint:
-                raise Invalid.at("/model", f"Two providers offer {model.id}.")
+        self.check(provider)
         old = self.remove(provider.endpoint)
         self._at[provider.endpoint] = provider
         self._known |= {model.id: (provider, model) for model in provider.models}
         return old
+
+    def check(self, provider: Provider) -> None:
+        """See that a provider can stand for its endpoint.
+
+        Raises:
+            Invalid: a provider of another endpoint has a model of the same id.
+        """
+        for model in provider.models:
+            if (other := self._known.get(model.id)) and other[1].endpoint != provider.endpoint:
+                raise Invalid.at("/model", f"Two providers offer {model.id}.")
 
     def remove(self, endpoint: str) -> Provider | None:
         """Let nobody stand for an endpoint; return who did."""

@@ -27,6 +27,7 @@ from transports.ingress.http.problems import answer, refusal
 from transports.ingress.http.responses.socket import ResponsesSocket
 from transports.ingress.http.routes import (
     conversations,
+    endpoints,
     events,
     health,
     jobs,
@@ -49,6 +50,7 @@ BLUEPRINTS: Final = (
     jobs.routes,
     events.routes,
     models.routes,
+    endpoints.routes,
     responses.routes,
     threads.routes,
     subscriptions.routes,

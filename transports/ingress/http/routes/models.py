@@ -1,4 +1,4 @@
-"""/api/models and /api/endpoints: what can be asked."""
+"""/api/models: what can be asked."""
 
 from __future__ import annotations
 
@@ -34,42 +34,11 @@ class ModelList:
     default: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointView:
-    """Where models are asked."""
-
-    name: str
-    models: tuple[str, ...]
-    concurrency: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointList:
-    """All endpoints."""
-
-    items: tuple[EndpointView, ...]
-    next_cursor: None = None
-
-
 @routes.get("/models")
 @operation("The models that can be asked.", answers=ModelList)
 async def list_models(_: Call[Nothing, Nothing]) -> ModelList:
     catalog = services().catalog
     return ModelList(items=tuple(map(_shown, catalog.models())), default=catalog.default or None)
-
-
-@routes.get("/endpoints")
-@operation("The endpoints that answer for them.", answers=EndpointList)
-async def list_endpoints(_: Call[Nothing, Nothing]) -> EndpointList:
-    views = (
-        EndpointView(
-            name=provider.endpoint,
-            models=tuple(model.id for model in provider.models),
-            concurrency=provider.concurrency,
-        )
-        for provider in services().catalog.providers
-    )
-    return EndpointList(items=tuple(sorted(views, key=lambda view: view.name)))
 
 
 def _shown(model: Model) -> ModelView:

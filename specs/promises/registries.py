@@ -1,0 +1,15 @@
+"""What the registries of endpoints and models promise: CONTRACT.md section 6, and the README."""
+
+SOURCE = "CONTRACT.md section 6"
+
+PROMISES = {
+    "endpoints.add": "An endpoint that an admin adds answers at once.",
+    "endpoints.key-sealed": "A key is kept sealed and never comes back.",
+    "endpoints.change": "A change counts for the next job; the running one goes on.",
+    "endpoints.moved-key": "Another address wants the key to be given again.",
+    "endpoints.remove": "A removed endpoint is gone with its key.",
+    "endpoints.fixed": "A taken name, a built-in and a configured endpoint are 409.",
+    "endpoints.admin": "Only an admin changes endpoints, or sees where they are.",
+    "endpoints.invalid": "Settings that cannot be are 422 with their place.",
+    "endpoints.test": "A test says what an endpoint can do, or why not, and is kept.",
+}

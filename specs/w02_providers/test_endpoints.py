@@ -1,0 +1,199 @@
+"""Endpoints that an admin adds: at once, their keys sealed, the running jobs undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from harness.upstream.program import Upstream
+from harness.upstream.script import Script
+from runtime.settings import Endpoint
+from specs.requirements import requirement
+from specs.support import talk
+from specs.support.server import Service, service
+from transports.ingress.http.routes.endpoints import EndpointChange
+
+KEY = "sk-canary-0123456789"
+
+
+@asynccontextmanager
+async def beside_an_upstream(
+    tmp_path: Path, **scripts: Script
+) -> AsyncIterator[tuple[Service, httpx.AsyncClient, Upstream, dict[str, Any]]]:
+    """Run a service and an upstream; yield an admin's client and the body that adds it."""
+    upstream = Upstream({"m": Script(text="Hello there."), **scripts})
+    async with service(data=tmp_path) as running, trio.open_nursery() as nursery:
+        port = await nursery.start(upstream.serve)
+        admin = await running.client(admin=True)
+        body = {
+            "name": "up",
+            "base_url": f"http://127.0.0.1:{port}/v1",
+            "models": list(upstream.scripts),
+            "api_key": KEY,
+            "allow_loopback": True,
+        }
+        with trio.fail_after(20):
+            yield running, admin, upstream, body
+        nursery.cancel_scope.cancel()
+
+
+def test_every_setting_of_an_endpoint_can_be_given_over_http() -> None:
+    assert {each.name for each in fields(EndpointChange)} == {
+        each.name for each in fields(Endpoint)
+    }
+
+
+@requirement("endpoints.add")
+async def test_an_added_endpoint_answers_at_once_with_its_key(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, upstream, body):
+        added = await admin.post("/api/endpoints", json=body)
+        job_id = await talk.asked(admin, await talk.begin(admin), "Hi", model="up/m")
+        await talk.follow(admin, job_id)
+        said = talk.text_of(await talk.job(admin, job_id))
+
+        assert added.status_code == 201
+        assert added.json()["models"] == ["up/hello", "up/m"]
+        assert said == "Hello there."
+        assert upstream.records[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@requirement("endpoints.key-sealed")
+async def test_a_key_never_comes_back_and_is_nowhere_in_the_clear(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (running, admin, _, body):
+        answers = [
+            await admin.post("/api/endpoints", json=body),
+            await admin.get("/api/endpoints"),
+            await admin.get("/api/endpoints/up"),
+            await admin.patch("/api/endpoints/up", json={"concurrency": 3}),
+        ]
+        rows = running.services.reader.execute("SELECT * FROM endpoint").fetchall()
+
+        assert [answer.status_code for answer in answers] == [201, 200, 200, 200]
+        assert [KEY in answer.text for answer in answers] == [False] * 4
+        assert answers[2].json()["has_key"] is True
+        assert KEY.encode() not in b"".join(each for each in rows[0] if isinstance(each, bytes))
+
+
+@requirement("endpoints.change")
+async def test_a_change_counts_for_the_next_job_and_the_running_one_goes_on(
+    tmp_path: Path,
+) -> None:
+    slow = Script(text="one two three four", delay_s=0.05)
+    async with beside_an_upstream(tmp_path, slow=slow) as (_, admin, upstream, body):
+        await admin.post("/api/endpoints", json=body)
+        job_id = await talk.asked(admin, await talk.begin(admin), "Hi", model="up/slow")
+        while not upstream.records:
+            await trio.lowlevel.checkpoint()
+        changed = await admin.patch("/api/endpoints/up", json={"models": ["m"]})
+        events = await talk.follow(admin, job_id)
+        conversation = await talk.begin(admin)
+        refused = await admin.post(
+            f"/api/conversations/{conversation}/jobs", json={"input": "Hi", "model": "up/slow"}
+        )
+
+        assert changed.json()["models"] == ["up/m"]
+        assert events[-1]["data"]["status"] == "completed"
+        assert talk.text_of(await talk.job(admin, job_id)) == "one two three four"
+        assert refused.status_code == 422
+
+
+@requirement("endpoints.moved-key")
+async def test_another_address_wants_the_key_again(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        elsewhere = {"base_url": "https://elsewhere.example/v1"}
+        bare = await admin.patch("/api/endpoints/up", json=elsewhere)
+        whole = await admin.patch("/api/endpoints/up", json={**elsewhere, "api_key": "other"})
+
+        assert (bare.status_code, whole.status_code) == (422, 200)
+        assert bare.json()["errors"][0]["pointer"] == "/api_key"
+
+
+@requirement("endpoints.remove")
+async def test_a_removed_endpoint_is_gone_with_its_key(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (running, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        removed = await admin.delete("/api/endpoints/up")
+        again = await admin.delete("/api/endpoints/up")
+        models = [each["id"] for each in (await admin.get("/api/models")).json()["items"]]
+
+        assert (removed.status_code, again.status_code) == (204, 404)
+        assert "up/m" not in models
+        assert running.services.reader.execute("SELECT * FROM endpoint").fetchall() == []
+
+
+@requirement("endpoints.fixed")
+async def test_a_taken_name_and_a_built_in_endpoint_are_not_changed(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        twice = await admin.post("/api/endpoints", json=body)
+        statuses = [
+            twice.status_code,
+            (await admin.post("/api/endpoints", json={**body, "name": "echo"})).status_code,
+            (await admin.patch("/api/endpoints/echo", json={"concurrency": 1})).status_code,
+            (await admin.delete("/api/endpoints/echo")).status_code,
+            (await admin.get("/api/endpoints/nobody")).status_code,
+        ]
+        assert statuses == [409, 422, 409, 409, 404]
+        assert twice.json()["type"] == "urn:runchat:problem:endpoint-exists"
+
+
+@requirement("endpoints.admin")
+async def test_only_an_admin_changes_endpoints_or_sees_where_they_are(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (running, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        bob = await running.client(user="bob")
+        statuses = [
+            (await bob.post("/api/endpoints", json=body)).status_code,
+            (await bob.patch("/api/endpoints/up", json={"concurrency": 1})).status_code,
+            (await bob.post("/api/endpoints/up/test", json={})).status_code,
+            (await bob.delete("/api/endpoints/up")).status_code,
+        ]
+        seen = (await bob.get("/api/endpoints/up")).json()
+
+        assert statuses == [404, 404, 404, 404]
+        assert (seen["base_url"], seen["has_key"], seen["profile"]) == (None, None, None)
+
+
+@requirement("endpoints.invalid")
+async def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, _, body):
+        wrong = {"base_url": "ftp://x", "wire": "telepathy", "concurrency": 0, "name": "Up!"}
+        places = {}
+        for field, value in wrong.items():
+            refused = await admin.post("/api/endpoints", json={**body, field: value})
+            places[field] = (refused.status_code, refused.json()["errors"][0]["pointer"])
+
+        assert places == {field: (422, f"/{field}") for field in wrong}
+
+
+@requirement("endpoints.test")
+async def test_a_test_says_what_an_endpoint_can_do_or_why_not(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1}
+    scripts = {
+        "counts": Script(text="ready", usage=usage),
+        "cut": Script(text="rea dy", cut_events=2),
+        "denied": Script(status=401, error={"error": {"message": "No.", "code": "bad_key"}}),
+    }
+    async with beside_an_upstream(tmp_path, **scripts) as (_, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        found = {}
+        for model in ("counts", "cut", "denied"):
+            tested = await admin.post("/api/endpoints/up/test", json={"model": f"up/{model}"})
+            found[model] = tested.json()["profile"]
+        kept = (await admin.get("/api/endpoints/up")).json()["profile"]
+        unknown = await admin.post("/api/endpoints/up/test", json={"model": "up/none"})
+        nowhere = await admin.post("/api/endpoints/nobody/test", json={})
+
+        assert [found[name]["ok"] for name in scripts] == [True, False, False]
+        assert (found["counts"]["says_usage"], found["counts"]["end_state"]) == (True, "finished")
+        assert found["cut"]["end_state"] == "truncated"
+        assert found["denied"]["error"]["code"] == "bad_key"
+        assert kept == found["denied"]
+        assert (unknown.status_code, nowhere.status_code) == (422, 404)
