@@ -35,12 +35,13 @@ async def one_stream(soak: Soak, path: str) -> None:
     count = soak.chance.randrange(1, APPENDS)
     async with soak.line() as line:
         await line.good("PUT", path)
-        with trio.move_on_after(WITHIN_S + soak.longest_s) as patience:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(soak.noting, append, soak, path, count)
-                nursery.start_soon(soak.noting, read, soak, path, count)
-        if patience.cancelled_caught:
-            raise Wrong(f"{path}: no end in {WITHIN_S + soak.longest_s} s")
+    with trio.move_on_after(WITHIN_S + soak.longest_s) as patience:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(soak.noting, append, soak, path, count)
+            nursery.start_soon(soak.noting, read, soak, path, count)
+    if patience.cancelled_caught:
+        raise Wrong(f"{path}: no end in {WITHIN_S + soak.longest_s} s")
+    async with soak.line() as line:  # one that is idle for long has been closed
         await line.good("DELETE", path)
     soak.done["streams"] += 1
 

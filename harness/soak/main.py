@@ -47,7 +47,7 @@ class Scale:
     Args:
         longest_s: of one job.
         idle_s: idle actors leave after this; the product's own is a minute.
-        warm_s: memory is judged from here on: the bounded caches and tables have filled.
+        warm_share: of the time; memory is judged after it, when what is bounded has filled.
         slope_kib_per_min: what passes for flat; malloc's pools and SQLite's caches breathe.
     """
 
@@ -56,7 +56,7 @@ class Scale:
     streams: int
     longest_s: float
     idle_s: float
-    warm_s: float
+    warm_share: float
     slope_kib_per_min: float
 
 
@@ -64,9 +64,9 @@ FULL = Scale(
     jobs=500,
     readers=2000,
     streams=20,
-    longest_s=30,
+    longest_s=45,
     idle_s=limits.CONVERSATION_IDLE_S,
-    warm_s=120,
+    warm_share=1 / 6,
     slope_kib_per_min=1024,
 )
 SMALL = Scale(
@@ -75,8 +75,8 @@ SMALL = Scale(
     streams=6,
     longest_s=6,
     idle_s=3,
-    warm_s=20,
-    slope_kib_per_min=6 * 1024,
+    warm_share=1 / 3,
+    slope_kib_per_min=12 * 1024,
 )
 
 
@@ -174,16 +174,17 @@ def judge(
     samples: list[Sample], scale: Scale, before: dict[str, int], after: dict[str, int]
 ) -> list[str]:
     """Print what memory did, and what is left; return what is wrong with it."""
-    steady = after_warm_up(samples, scale.warm_s)
+    warm_s = scale.warm_share * samples[-1].at_s if samples else 0.0
+    steady = after_warm_up(samples, warm_s)
     slope = slope_kib_per_min(steady)
     print(
         f"memory: {slope:+,.0f} KiB/min by least squares over {len(steady)} samples after"
-        f" {scale.warm_s:g} s (at most {scale.slope_kib_per_min:,.0f})"
+        f" {warm_s:.0f} s (at most {scale.slope_kib_per_min:,.0f})"
     )
     print(*(f"{name}: {before.get(name, 0)} -> {after[name]}" for name in sorted(after)), sep=" | ")
     wrongs = left_behind(before, after)
     if len(steady) < 2:  # noqa: PLR2004
-        wrongs.append(f"It was too short to judge memory: {scale.warm_s:g} s are warm-up.")
+        wrongs.append("It was too short to judge memory.")
     if slope > scale.slope_kib_per_min:
         wrongs.append(f"Memory grows by {slope:,.0f} KiB/min.")
     return wrongs

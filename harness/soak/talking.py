@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ from harness.soak.judging import END, Log, Wrong
 
 ACTS = {"follow": 5, "abort": 2, "replace": 2, "queue": 2}
 ENDS = {"finish": 8, "truncate": 1, "error": 1}
-PACES_MS = (50, 100, 250, 500, 1000)
+PACES_MS = (100, 250, 500, 1000, 2000)
 DROP_SHARE = 0.3  # of the connections of a reader: so many are dropped by it
 DROP_AFTER_EVENTS = 12  # at most
 PAUSE_S = 1.0  # a reader that dropped stays away for so long, at most
@@ -61,10 +61,19 @@ class Soak:
         """Do something; note what was wrong with it."""
         try:
             await act(*args)
-        except Wrong as wrong:
-            self.wrongs.append(str(wrong))
-        except GONE as gone:
-            self.wrongs.append(f"{act.__name__}: a connection was lost: {gone!r}")
+        except* Wrong as wrongs:
+            self.wrongs += map(str, leaves(wrongs))
+        except* GONE as losses:
+            self.wrongs += (f"{act.__name__} lost a connection: {e!r}" for e in leaves(losses))
+
+
+def leaves(group: BaseExceptionGroup) -> Iterator[BaseException]:
+    """Return the errors of a group and of its groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 async def talk(soak: Soak, readers: int) -> None:
