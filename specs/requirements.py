@@ -17,6 +17,7 @@ import pytest
 
 from specs.promises import (
     durable,
+    egress,
     grammar,
     http,
     jobs,
@@ -54,6 +55,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         for entry in entries(section.PROMISES, section.SOURCE, "W1")
     ),
     *entries(registries.PROMISES, registries.SOURCE, "W2"),
+    *entries(egress.PROMISES, egress.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)
 

@@ -23,6 +23,7 @@ from harness.bench import (
     appending,
     asking,
     delivering,
+    guarding,
     length,
     resting,
     resuming,
@@ -46,6 +47,7 @@ MEASURES: tuple[Measure, ...] = (
     resting.ACTORS,
     resting.CONNECTIONS,
     stalling.MEASURE,
+    guarding.MEASURE,
     length.MEASURE,
 )
 ROWS = (

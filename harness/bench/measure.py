@@ -29,6 +29,7 @@ class Size:
     jobs: int = 100
     job_events: int = 1000
     actors: int = 10_000
+    egress: int = 1000  # connections, and requests
     idle_readers: int = 2000
     stalled_readers: int = 20
     stalled_bytes: int = 20 * 1024 * 1024
@@ -57,6 +58,7 @@ TINY = Size(
     jobs=3,
     job_events=20,
     actors=20,
+    egress=20,
     idle_readers=5,
     stalled_readers=2,
     stalled_bytes=64 * 1024,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import httpx2
@@ -24,17 +23,9 @@ DEADLINE: Final = "runchat.deadline"  # of a request and all its redirects, in t
 WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's `wbits`
 
 
-@contextmanager
-def late(due: float) -> Iterator[None]:
-    """Bound a block by the time that a whole request may take.
-
-    Raises:
-        httpx2.ReadTimeout: it was not done by then.
-    """
-    with trio.move_on_at(due) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise httpx2.ReadTimeout("The whole answer took too long.")
+def too_late() -> httpx2.ReadTimeout:
+    """Return the error of a request whose answer was not whole in time."""
+    return httpx2.ReadTimeout("The whole answer took too long.")
 
 
 class Capped(httpx2.AsyncByteStream):
@@ -48,14 +39,21 @@ class Capped(httpx2.AsyncByteStream):
         """
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         self._inner, self._due, self._most = response.stream, due, reach.body_bytes
+        self._idle_s = reach.idle_s
         self._decoder = _decoder(response, reach)
         self._came = self._made = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(self._inner)
         while True:
-            with late(self._due):
+            chunk = None
+            if self._due - trio.current_time() > self._idle_s:  # a read ends before it is too late
                 chunk = await anext(chunks, None)
+            else:
+                with trio.CancelScope(deadline=self._due) as scope:
+                    chunk = await anext(chunks, None)
+                if scope.cancelled_caught:
+                    raise too_late()
             if chunk is None:
                 return
             self._came += len(chunk)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import httpcore2
@@ -23,7 +24,7 @@ import trio
 from runtime import limits
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress import places
-from transports.egress.capped import DEADLINE, Capped, late
+from transports.egress.capped import DEADLINE, Capped, too_late
 from transports.egress.denial import Denied
 from transports.egress.guard import Handshake, Reach
 from transports.egress.places import PORTS
@@ -31,6 +32,7 @@ from transports.egress.places import PORTS
 Client: TypeAlias = httpx2.AsyncClient  # noqa: TID251 -- this is the guard's other half
 
 RELATIVE = re.compile(r"\Z|/(?!/)|[?#]|[A-Za-z0-9_.~-]+(?:[/?#]|\Z)")  # to the client's own base
+SCHEME_CHARS = len("https://")
 SAFE = ("GET", "HEAD")
 SAYS_NOT_WHO = {  # what goes on to another origin: credentials have too many names to list those
     *("accept", "accept-encoding", "accept-language", "connection", "host", "user-agent"),
@@ -75,13 +77,24 @@ class GuardedClient(Client):
     def __init__(self, reach: Reach, **how: Any) -> None:
         # Clients are shared between people, so no cookie is kept for the next of them.
         nobody = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        self._reach = reach
+        self._reach, self._known = reach, set[str]()
         super().__init__(cookies=nobody, **how)
 
     def _merge_url(self, url: httpx2.URL | str) -> httpx2.URL:
         if isinstance(url, str) and not (self.base_url.host and RELATIVE.match(url)):
-            url = str(self._reach.admit(url))
+            url = self._read(url)
         return super()._merge_url(url)
+
+    def _read(self, url: str) -> str:
+        """Return a URL as the guard reads it; of an origin known by its text only the rest."""
+        ends = url.find("/", SCHEME_CHARS)
+        begins = url[:ends] if ends > 0 else ""
+        if begins in self._known and not places.NEVER.search(url):
+            return url
+        written = str(self._reach.admit(url))
+        if written == url and len(self._known) < limits.EGRESS_ORIGINS_MAX:
+            self._known |= {begins} - {""}
+        return written
 
     async def _send_handling_redirects(
         self, request: httpx2.Request, *rest: Any, **how: Any
@@ -142,7 +155,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         trusted = reach.trust or (_trusting_nobody() if plays_tls else _trusting_the_usual())
         super().__init__(verify=trusted, trust_env=False)
         self._reach = reach
-        self._admitted: set[tuple[bytes, bytes, int | None]] = set()
+        self._admitted: set[tuple[str, bytes, bytes]] = set()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusted,
             max_connections=limits.UPSTREAM_CONNECTIONS_MAX,
@@ -161,15 +174,17 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         url = request.url
         if url.scheme not in PORTS:
             raise httpx2.UnsupportedProtocol("Only http and https are spoken.", request=request)
-        origin = (url.raw_scheme, url.raw_host, url.port)
-        if url.userinfo or origin not in self._admitted:
+        origin = (url.scheme, url.netloc, url.userinfo)
+        if origin not in self._admitted:
             user = "@" if url.userinfo else ""
             self._reach.admit(f"{url.scheme}://{user}{url.netloc.decode()}")
             if len(self._admitted) < limits.EGRESS_ORIGINS_MAX:
                 self._admitted.add(origin)
         due = request.extensions.get(DEADLINE, trio.current_time() + self._reach.total_s)
-        with late(due):
+        with trio.CancelScope(deadline=due) as scope:
             response = await super().handle_async_request(request)
+        if scope.cancelled_caught:
+            raise too_late()
         try:
             response.stream = Capped(response, due, self._reach)
         except UpstreamSaid:
@@ -203,7 +218,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,  # noqa: ARG002
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore2.AsyncNetworkStream:
-        with _mapped(httpcore2.ConnectTimeout, httpcore2.ConnectError), _within(timeout):
+        with _Bounded(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
             return GuardedStream(await self._reach.connect(host, port), self._reach.handshake)
 
     async def connect_unix_socket(
@@ -225,11 +240,11 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
         self._stream, self._handshake = stream, handshake
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        with _mapped(httpcore2.ReadTimeout, httpcore2.ReadError), _within(timeout):
+        with _Bounded(timeout, httpcore2.ReadTimeout, httpcore2.ReadError):
             return bytes(await self._stream.receive_some(max_bytes))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        with _mapped(httpcore2.WriteTimeout, httpcore2.WriteError), _within(timeout):
+        with _Bounded(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
             await self._stream.send_all(buffer)
 
     async def aclose(self) -> None:
@@ -247,7 +262,7 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
             self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True
         )
         try:
-            with _mapped(httpcore2.ConnectTimeout, httpcore2.ConnectError), _within(timeout):
+            with _Bounded(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
                 await tls.do_handshake()
         except BaseException:
             await trio.aclose_forcefully(tls)
@@ -266,10 +281,6 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
         return None
 
 
-def _within(timeout: float | None) -> Any:
-    return trio.fail_after(inf if timeout is None else timeout)
-
-
 @contextmanager
 def lost() -> Iterator[None]:
     """Raise UpstreamLost in place of httpx2's errors."""
@@ -285,12 +296,26 @@ def lost() -> Iterator[None]:
         raise UpstreamLost("The connection to the provider broke.") from error
 
 
-@contextmanager
-def _mapped(slow: type[Exception], broken: type[Exception]) -> Iterator[None]:
-    """Raise httpcore2's errors in place of trio's."""
-    try:
-        yield
-    except trio.TooSlowError as error:
-        raise slow(str(error)) from error
-    except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
-        raise broken(str(error) or str(error.__cause__ or "")) from error
+class _Bounded:
+    """Bounds a block in time, and raises httpcore2's errors in place of trio's."""
+
+    def __init__(
+        self, timeout: float | None, slow: type[Exception], broken: type[Exception]
+    ) -> None:
+        due = inf if timeout is None else trio.current_time() + timeout
+        self._scope, self._slow, self._broken = trio.CancelScope(deadline=due), slow, broken
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scope.__exit__(kind, error, trace)
+        if self._scope.cancelled_caught:
+            raise self._slow("It took too long.")
+        if isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError | OSError):
+            raise self._broken(str(error) or str(error.__cause__ or "")) from error

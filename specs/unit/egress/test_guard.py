@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from runtime.problems import UpstreamSaid
+from specs.requirements import requirement
 from transports.egress import guard
 from transports.egress.guard import Reach
 
@@ -115,6 +116,7 @@ async def quiet_port() -> int:
     return port
 
 
+@requirement("egress.whole-answer")
 async def test_a_name_is_refused_if_one_of_its_addresses_is(names: Names) -> None:
     with pytest.raises(UpstreamSaid):
         await Reach().connect("mixed", 80)

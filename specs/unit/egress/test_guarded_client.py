@@ -17,6 +17,7 @@ import trio
 from runtime import limits
 from runtime.problems import UpstreamSaid
 from runtime.telemetry import Metrics
+from specs.requirements import requirement
 from specs.support.certificate import make_certificate
 from specs.unit.egress.small_server import leading, serving, whole
 from transports import compose
@@ -32,6 +33,7 @@ def here(*ports: int) -> frozenset[tuple[str, int]]:
     return frozenset(("127.0.0.1", port) for port in ports)
 
 
+@requirement("egress.one-look-up")
 async def test_a_pooled_connection_is_looked_up_and_dialled_once() -> None:
     asked: list[str] = []
 
@@ -63,6 +65,7 @@ async def test_a_name_that_changes_its_mind_is_refused_at_its_next_connection() 
     assert (denial.value.rule, server.connections) == ("loopback", 1)
 
 
+@requirement("egress.one-look-up")
 async def test_who_answers_is_who_was_dialled() -> None:
     async with serving(lambda _: whole()) as server:
 
@@ -78,6 +81,7 @@ async def test_who_answers_is_who_was_dialled() -> None:
     assert (denial.value.rule, server.requests) == ("peer", [])
 
 
+@requirement("egress.tls")
 async def test_tls_verifies_the_name_while_the_checked_address_is_dialled(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -99,6 +103,7 @@ async def test_tls_verifies_the_name_while_the_checked_address_is_dialled(tmp_pa
     assert (answer.text, names) == ("safe", ["localhost", "other.test"])
 
 
+@requirement("egress.redirects")
 async def test_credentials_are_not_carried_to_another_origin() -> None:
     async with (
         serving(lambda _: whole(b"there")) as there,
@@ -182,6 +187,7 @@ def endless() -> Iterator[bytes]:
     yield from itertools.repeat(b"10000\r\n" + piece + b"\r\n", 16_384)  # a gigabyte
 
 
+@requirement("egress.bounds")
 async def test_an_answer_without_end_is_cut_at_its_bound() -> None:
     async with serving(lambda _: endless()) as server:
         reach = Reach(exempt=here(server.port), body_bytes=1024 * 1024)
@@ -231,6 +237,7 @@ async def test_a_coding_that_was_not_asked_for_is_refused() -> None:
             await client.get(server.url)
 
 
+@requirement("egress.bounds")
 async def test_a_server_that_drips_is_left_when_the_whole_takes_too_long(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -289,6 +296,7 @@ async def test_a_unix_socket_is_refused() -> None:
         await GuardedBackend(Reach()).connect_unix_socket("/run/x.sock")
 
 
+@requirement("egress.counted")
 async def test_decisions_are_counted_by_rule_and_purpose() -> None:
     metrics = Metrics()
     async with serving(lambda _: whole()) as server:

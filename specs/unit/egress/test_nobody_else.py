@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from specs.requirements import requirement
 from specs.support.process import Served
 
 ROOT = Path(__file__).parents[3]
@@ -109,6 +110,7 @@ class Watched(Served):
         return [sys.executable, script, str(self.record), *serve]
 
 
+@requirement("egress.nobody-else")
 def test_every_connect_of_a_service_is_the_guards(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.settimeout(1)

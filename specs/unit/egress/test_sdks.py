@@ -12,6 +12,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[
 from google import genai
 from mcp.client.streamable_http import streamable_http_client
 
+from specs.requirements import requirement
 from specs.unit.egress.small_server import serving, whole
 from transports.egress import guard
 from transports.egress.denial import Denied
@@ -84,6 +85,7 @@ async def test_a_library_speaks_through_the_guard(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
+@requirement("egress.sdks")
 async def test_a_library_is_stopped_by_the_guard(name: str) -> None:
     ask, _ = EACH[name]
     async with made(name, Reach()) as client:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssrfguard import DEFAULT_DENIED
 
+from specs.requirements import requirement
 from transports.egress import places, ranges
 from transports.egress.denial import Denied
 from transports.egress.guard import Reach
@@ -135,6 +136,7 @@ def looked_at() -> list[ranges.Address]:
     return sorted(found, key=lambda each: (each.version, int(each)))
 
 
+@requirement("egress.spellings")
 def test_another_guard_refuses_nothing_that_we_admit() -> None:
     missed = [
         str(each)
