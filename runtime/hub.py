@@ -30,7 +30,7 @@ class Hub:
         await self.wait_any((stream,))
 
     async def wait_any(self, streams: tuple[str, ...]) -> None:
-        """Wait until one of `streams` is announced, or the task is released."""
+        """Wait until one of `streams` is announced, or the task is released; none is for that."""
         task = trio.lowlevel.current_task()
         for stream in streams:
             tasks = self._waiting.get(stream)

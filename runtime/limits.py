@@ -174,6 +174,7 @@ SOCKET_PING_S = 20.0  # between two pings of a WebSocket, which keep a proxy fro
 RETRY_MS = 2000  # what a browser waits before it connects again
 OPENING_BYTES = 2048  # comment that opens a stream: some clients hold back the first bytes
 HEARTBEAT_S = 15.0  # silence after which a comment is sent (contract, section 3)
+PUMP_WRITES = 64  # sockets a pump writes to in a turn, about a millisecond; then others run
 RECHECK_S = 45.0  # authorization of an open stream is looked at again; the contract says 60 s
 STREAMS_PER_CALLER_MAX = 4000  # open streams of one caller; a bench opens 2,000
 FEED_STREAMS_MAX = 32  # streams one feed follows

@@ -208,7 +208,7 @@ def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -
 class Subscription:
     """A reader's place in a stream: call `read` until it returns nothing, then `wait`."""
 
-    __slots__ = ("_hub", "_limit", "_log", "cursor", "ended", "stream", "terminal")
+    __slots__ = ("_hub", "_limit", "cursor", "ended", "log", "stream", "terminal")
 
     def __init__(
         self, log: EventLog, hub: Hub, stream: str, *, after: int, terminal: str | None
@@ -218,14 +218,14 @@ class Subscription:
         Args:
             terminal: the kind that ends this stream; None for a stream without end.
         """
-        self._log, self._hub = log, hub
+        self.log, self._hub = log, hub
         self.stream, self.cursor, self.terminal = stream, after, terminal
         self.ended = False  # the terminal event has been read
         self._limit = limits.FIRST_READ_EVENTS_MAX
 
     def read(self) -> list[Segment]:
         """Return the next page and move past it; empty when everything so far has been read."""
-        segments = self._log.read(self.stream, after=self.cursor, limit=self._limit)
+        segments = self.log.read(self.stream, after=self.cursor, limit=self._limit)
         self._limit = min(self._limit * limits.READ_GROWTH, limits.READ_EVENTS_MAX)
         if segments:
             newest = segments[-1].records[-1]

@@ -96,11 +96,11 @@ class Histogram(Metric):
         self._counts = [0] * (len(buckets) + 1)
         self._sum = 0.0
 
-    def observe(self, measure: float) -> None:
-        """Take one measure."""
+    def observe(self, measure: float, *, times: int = 1) -> None:
+        """Take one measure, or the same so many times."""
         with self._lock:
-            self._counts[bisect_left(self.buckets, measure)] += 1
-            self._sum += measure
+            self._counts[bisect_left(self.buckets, measure)] += times
+            self._sum += measure * times
 
     def count(self) -> int:
         """Return how many measures were taken."""

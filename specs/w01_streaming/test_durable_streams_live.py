@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -133,6 +134,40 @@ async def test_a_stream_closed_with_no_last_word_ends_its_readers(
         await until_waiting(running)
         await client.post(f"{ROOT}j", headers=CLOSED)
     assert [data.get("streamClosed") for _, _, data in events(bodies[0])] == [None, True]
+
+
+@pytest.mark.parametrize("end", ["with its last word", "with none", "by deletion"])
+@requirement("durable.sse")
+async def test_who_follow_a_stream_together_are_told_the_same_to_its_end(
+    running: Service, client: httpx.AsyncClient, end: str
+) -> None:
+    await client.put(f"{ROOT}j", headers=JSON)
+    told: list[list[Any]] = []
+    places: set[str] = set()
+
+    async def follow() -> None:
+        body = (await client.get(f"{ROOT}j?offset=-1&live=sse")).text
+        told.append([data for _, name, data in events(body) if name == "data"])
+        places.add(events(body)[-1][0])
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(follow)
+            while running.services.readers.open < 3:
+                await trio.lowlevel.checkpoint()
+            for number in range(20):
+                await client.post(f"{ROOT}j", headers=JSON, content=b"%d" % number)
+            if end == "by deletion":
+                await client.delete(f"{ROOT}j")
+            else:
+                last = b'"end"' if end == "with its last word" else b""
+                await client.post(f"{ROOT}j", headers=JSON | CLOSED, content=last)
+    values: list[object] = list(range(20))
+    if end == "with its last word":
+        values.append("end")
+    assert [[each for data in one for each in data] for one in told] == [values] * 3
+    assert places == {offset_of(len(values))}
 
 
 @requirement("durable.sse")

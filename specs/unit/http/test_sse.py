@@ -17,6 +17,7 @@ from runtime.telemetry import Metrics
 from specs.requirements import requirement
 from specs.unit.http.story import STREAM, Story
 from transports.ingress.http import sse
+from transports.ingress.http.following import HEARTBEAT
 from transports.ingress.http.readers import Readers
 
 ANN = Caller(tenant="local", user="ann")
@@ -118,7 +119,7 @@ async def test_a_silent_stream_carries_a_comment_every_15_s(autojump_clock: Mock
     reader = reader_of(Story())
     await anext(reader)
     for due_s in (15, 30):
-        assert await anext(reader) == sse.HEARTBEAT
+        assert await anext(reader) == HEARTBEAT
         assert round(trio.current_time(), 3) == due_s
 
 
@@ -131,7 +132,7 @@ async def test_the_silence_before_a_heartbeat_begins_anew_with_each_event(
     async def follow(name: str, story: Story) -> None:
         async for part in reader_of(story, readers):
             said.append(  # noqa: PERF401  it has no end
-                (name, part == sse.HEARTBEAT, round(trio.current_time(), 3))
+                (name, part == HEARTBEAT, round(trio.current_time(), 3))
             )
 
     async with trio.open_nursery() as nursery:
@@ -152,7 +153,7 @@ async def test_who_has_left_is_told_of_no_silence(autojump_clock: MockClock) -> 
             assert parts == []
         assert leaving.cancelled_caught is True
         await trio.sleep(60)
-    assert (readers._due_s, readers._watched) == ({}, False)
+    assert (readers._timed, readers._moments, readers._watching) == ({}, [], None)
 
 
 async def test_the_stream_ends_after_the_terminal_event(autojump_clock: MockClock) -> None:
@@ -168,7 +169,7 @@ async def test_a_revoked_reader_is_let_go_within_60_s(autojump_clock: MockClock)
         raise Unauthenticated("gone")
 
     parts = [part async for part in reader_of(Story(), permitted=revoked)]
-    assert parts[1:] == [sse.HEARTBEAT] * 3 + [b""]
+    assert parts[1:] == [HEARTBEAT] * 3
     assert trio.current_time() <= 60
 
 

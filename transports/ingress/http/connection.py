@@ -122,7 +122,8 @@ class Connection:
     async def _serve(self, protocol: str) -> None:
         tls = isinstance(self._stream, trio.SSLStream)
         client, server = addresses(self._stream.transport_stream if tls else self._stream)
-        async with Tasks(self._write_or_close) as tasks:
+        now = self._write_now if self._fd is not None else None
+        async with Tasks(self._write_or_close, now) as tasks:
             self._tasks = tasks
             self._wire = Wire(
                 self._service, tasks, self._send, protocol, tls=tls, client=client, server=server
@@ -175,24 +176,31 @@ class Connection:
             except GONE:
                 self._reading.cancel()
 
-    async def _write_or_close(self, data: bytes) -> None:
+    async def _write_or_close(self, data: bytes | memoryview) -> None:
         if not await self._write(data):
             self._reading.cancel()
             await self._wire.handle(Closed())
 
-    async def _write(self, data: bytes) -> bool:
+    def _write_now(self, data: bytes | memoryview) -> int:
+        """Return how many bytes the kernel took at once; none where others wait, or none is left.
+
+        Who was not rid of all of it goes on by `_write`, which says whether the client is gone.
+        """
+        if self._fd is None or self._gone or (self._lock is not None and self._lock.locked()):
+            return 0
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._gone = True
+            return 0
+
+    async def _write(self, data: bytes | memoryview) -> bool:
         """Write it all, in the order of the calls; False where the client is gone or was cut."""
+        sent = self._write_now(data)
         if self._gone:
             return False
-        sent = 0
-        if self._fd is not None and (self._lock is None or not self._lock.locked()):
-            try:
-                sent = os.write(self._fd, data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._gone = True
-                return False
         return sent == len(data) or await self._write_slowly(memoryview(data)[sent:])
 
     async def _write_slowly(self, rest: memoryview) -> bool:

@@ -225,8 +225,6 @@ class Answer:
             b"transfer-encoding: chunked\r\n" if self._framed else b"",
             b"connection: close\r\n" if self._closes else b"",
         )
-        if self._framed:  # the parts may be long in coming, and go past this (`Line`)
-            await self._write(b"")
 
     async def _send_part(self, part: bytes, *, more: bool) -> None:
         data = b""
@@ -249,7 +247,7 @@ class Answer:
     async def _give_up(self) -> None:
         """End what the app left unfinished."""
         self._done = True
-        if self._head is None:
+        if self._head != b"":  # nothing of it has been sent
             await self._protocol.send(RawData(data=FAILED))
         await self._protocol.end(closes=True)
 

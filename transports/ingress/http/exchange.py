@@ -10,7 +10,6 @@ Source: hypercorn 0.18 `trio/task_group.py`, quart-trio 0.12 `asgi.py`, quart 0.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -30,6 +29,8 @@ from werkzeug.datastructures import Headers
 from runtime import limits
 from transports.ingress.http import sockets
 from transports.ingress.http.fields import Fields
+from transports.ingress.http.following import Following
+from transports.ingress.http.line import Line
 from transports.ingress.http.sockets import SocketMail
 
 MAIL: Final = "runchat.mail"  # where the scope carries the Mail
@@ -88,24 +89,16 @@ class Mail:
             await self.put(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The way to the socket: `send` by Hypercorn's protocol code, `write` past it.
-
-    On HTTP/1.1 a part of a body without a known length is a chunk, whatever came before it
-    (RFC 9112, section 7.1): writing it needs no state, and costs half of what `send` does.
-    """
-
-    send: Send
-    write: Callable[[bytes], Awaitable[None]]
-
-
 class Tasks(TaskGroup):
     """Hypercorn's task group of a connection, with an exchange that costs one task."""
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes | memoryview], Awaitable[None]],
+        write_now: Callable[[bytes], int] | None,
+    ) -> None:
         super().__init__()
-        self._write = write
+        self._write, self._write_now = write, write_now
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
@@ -127,7 +120,7 @@ class Tasks(TaskGroup):
         mail = Mail()
         scope["extensions"][MAIL] = mail
         if scope["http_version"] == "1.1":
-            scope["extensions"][LINE] = Line(send, self._write)
+            scope["extensions"][LINE] = Line(send, self._write, self._write_now)
         self._nursery.start_soon(_run, app, scope, send)
         return mail.put
 
@@ -220,12 +213,23 @@ async def _send_answer(response: Any, headers: Pairs, send: Send, line: Line | N
         del response
         parts = aiter(body)
         if line is not None:
+            await _send_first(body, parts, line)
             while await _write_chunk(parts, line.write):
                 pass
         else:
             while await _send_part(parts, send):
                 pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_first(body: Any, parts: Any, line: Line) -> None:
+    """Send the header, with the first part where that is there already."""
+    if isinstance(body, Following):
+        body.line = line
+    if getattr(body, "greets", False):
+        await _send_part(parts, line.send)
+    else:
+        await line.send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 async def _write_chunk(parts: Any, write: Callable[[bytes], Awaitable[None]]) -> bool:

@@ -116,6 +116,8 @@ async def body_of(pages: Pages, content_type: str) -> Response:
 class _Continued(ResponseBody, AsyncIterator[bytes]):
     """Pages whose first was taken already."""
 
+    greets = True  # its first part is there at once
+
     def __init__(self, first: bytes, rest: Pages) -> None:
         self._first, self._rest = first, rest
 

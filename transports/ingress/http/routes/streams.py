@@ -194,7 +194,7 @@ class _Read:
             log=self.known.log,
             hub=self.known.hub,
             readers=self.known.readers,
-            cursor=lambda: self._cursor(None),
+            clock=self.known.clock,
             least_cursor=self._cursor(self.wants.cursor),
             permitted=self._permitted,
         )
