@@ -30,13 +30,7 @@ from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
-from runtime.events import (
-    Data,
-    JobCurrent,
-    JobEnded,
-    TextPart,
-    records,
-)
+from runtime.events import Data, JobCurrent, JobEnded, TextPart, records
 from runtime.problems import (
     JobActive,
     JobChanged,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ PROBLEM: Final = "application/problem+json"
 ANYWHERE: Final = frozenset({400, 403, 404, 405, 408, 413, 421, 500})
 KEPT: Final = "/v1/stream/"
 FIRST_REFUSAL: Final = 400
+DONE: Final = b"data: [DONE]"
 Message = MutableMapping[str, Any]
 Shown = tuple[str, str, int, str]  # method, path, status, name of the problem or ""
 
@@ -73,9 +74,15 @@ def main(arguments: list[str]) -> int:
 
 
 class Proof:
-    """Holds answers against the contract and notes what was shown."""
+    """Holds answers against the contract and notes what was shown.
 
-    def __init__(self) -> None:
+    Args:
+        oracle: returns what is wrong with a good answer or an event in the words of OpenAI's API,
+            given its address and itself.
+    """
+
+    def __init__(self, oracle: Callable[[str, Any], Iterable[str]] = lambda _, __: ()) -> None:
+        self._oracle = oracle
         app = Quart("proof", static_folder=None)
         mount(app)
         self._document = openapi.document(app, VERSION)
@@ -134,11 +141,17 @@ class Proof:
             else:
                 self._valid(method, path, good["schema"]["$ref"], orjson.loads(body))
                 self._log_page(method, path, template, body)
+                if status < FIRST_REFUSAL and openai_errors.speaks(path):
+                    self._ask_oracle(method, path, orjson.loads(body))
 
     def events(self, method: str, path: str, frames: bytes) -> None:
         """Hold whole frames of a stream against the schema of events."""
-        if path.startswith(KEPT) or openai_errors.speaks(path):
-            return  # a stream of anybody's values, or of another's words
+        if path.startswith(KEPT):
+            return  # a stream of anybody's values
+        if openai_errors.speaks(path):
+            for event in _events_in(frames.replace(DONE, b"")):
+                self._ask_oracle(method, path, event)
+            return
         for event in _events_in(frames):
             stream, bare = event.get("stream"), event.get("event")
             followed = f"/api/{stream}/events" if stream else path
@@ -148,6 +161,10 @@ class Proof:
         if template.endswith("/events"):
             for event in orjson.loads(body)["events"]:
                 self._event(method, path, event)
+
+    def _ask_oracle(self, method: str, path: str, document: Any) -> None:
+        for problem in self._oracle(path, document):
+            self._object(method, path, problem)
 
     def _event(self, method: str, path: str, event: Any) -> None:
         for problem in self._events.problems(event, of_job=path.startswith("/api/jobs/")):

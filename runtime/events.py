@@ -152,7 +152,11 @@ class ItemRetracted(Data):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage(Data):
-    """Tokens used, normalised, beside `raw` as it came; None where the provider did not say."""
+    """Tokens used, normalised, beside `raw` as it came; None where the provider did not say.
+
+    Args:
+        cost: `{usd, prices}`, exact, as a string; None where no price is known.
+    """
 
     kind: ClassVar[str] = "usage"
     source: UsageSource
@@ -164,6 +168,7 @@ class Usage(Data):
     tool_use: int | None = None
     iterations: tuple[Mapping[str, Any], ...] | None = None
     raw: Mapping[str, Any] | None = None
+    cost: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,12 +336,12 @@ def encode(after: int, events: Iterable[Fact], at_ms: int) -> tuple[Record, ...]
     """
     at = rfc3339(at_ms)
     return tuple(
-        Record(n, kind, _one_line({"sequence": n, "kind": kind, "at": at, "data": data}))
+        Record(n, kind, one_line({"sequence": n, "kind": kind, "at": at, "data": data}))
         for n, (kind, data) in enumerate(events, after + 1)
     )
 
 
-def _one_line(event: Mapping[str, Any]) -> bytes:
+def one_line(event: Mapping[str, Any]) -> bytes:
     """Return JSON that is one line to every reader: some break lines at more than CR and LF."""
     body = b"".join((orjson.dumps(event), b""))  # a copy: orjson's own bytes hold a large buffer
     if b"\xe2\x80" in body or b"\xc2\x85" in body:

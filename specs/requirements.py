@@ -27,6 +27,7 @@ from specs.promises import (
     reading,
     registries,
     replay,
+    responses,
 )
 
 SPECS = Path(__file__).parent
@@ -55,6 +56,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         for entry in entries(section.PROMISES, section.SOURCE, "W1")
     ),
     *entries(registries.PROMISES, registries.SOURCE, "W2"),
+    *entries(responses.PROMISES, responses.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)

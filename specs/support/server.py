@@ -27,6 +27,7 @@ from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.settings import Server, Settings
 from runtime.telemetry import Metrics
+from specs.support import responses_oracle
 from store import opening, sessions, tokens
 from store.event_log import SqliteEventLog
 from store.keyring import Keyring
@@ -44,7 +45,9 @@ from transports.ingress.http.server import HttpServer, Listener, listen, port_of
 from transports.ingress.http.wire import Bounds
 
 TIMEOUT_S = 20
-PROOF = Proof()  # what the whole run has shown of the contract; read by specs/conftest.py
+PROOF = Proof(
+    responses_oracle.problems
+)  # what the whole run has shown of the contract; read by specs/conftest.py
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actors.prompt import TOO_LONG, check_pairs, cuts, fit, tokens_of
 from runtime.problems import Invalid
+from specs.requirements import requirement
 from transports.egress.providers.asked import (
     Image,
     Input,
@@ -72,6 +73,7 @@ def test_a_picture_counts_though_it_has_no_words() -> None:
     assert tokens_of(picture) == 1608
 
 
+@requirement("turns.fit")
 @given(st.lists(st.sampled_from(["user", "call", "result", "thought", "system"]), max_size=30))
 def test_what_is_kept_is_an_end_of_the_input_with_whole_pairs(kinds: list[str]) -> None:
     items: list[Input] = []

@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
 from actors import items_out, job_state
 from actors.items_in import Item
 from actors.job_state import JobState
-from runtime.events import JOB_END, decode
+from runtime.events import JOB_END, decode, one_line
 from runtime.log import Record
 from transports.ingress.http.responses.resource import Shown, resource, told_of
 
@@ -43,7 +41,7 @@ class Projection:
         for kind, fields in self._events(record.kind, event):
             self._sequence += 1
             whole = {"type": kind, "sequence_number": self._sequence, **fields}
-            made.append((self._sequence, kind, orjson.dumps(whole)))
+            made.append((self._sequence, kind, one_line(whole)))
         return made
 
     def _events(self, kind: str, event: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:

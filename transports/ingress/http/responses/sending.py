@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, Final, Self
 
-import orjson
 import trio
 from quart import Response
 from quart.wrappers.response import ResponseBody
@@ -19,6 +18,7 @@ from actors.ending import fold_log
 from actors.responses_desk import Found
 from runtime import limits
 from runtime.caller import Caller
+from runtime.events import one_line
 from runtime.problems import Problem
 from transports.ingress.http.context import Services
 from transports.ingress.http.negotiation import SSE
@@ -130,7 +130,7 @@ def whole(found: Found) -> Response:
 
 
 def _answer(found: Found, told: Told) -> Response:
-    body = orjson.dumps(resource(Shown.of(found.turn, found.job), told))
+    body = one_line(resource(Shown.of(found.turn, found.job), told))
     return Response(body, 200, content_type=JSON)
 
 
