@@ -7,7 +7,8 @@ these and compares.
 
 No secret is in an export: nothing of the settings, of endpoints but their names, of tokens and
 sessions is read for it, and of a job's options numbers and truths only, since a text may be
-anything. What was said in the conversation is there as it is: it belongs to whoever asks for it.
+anything; how a front's turn wants its answer, tools and all, stays out for the same reason. What
+was said in the conversation is there as it is: it belongs to whoever asks for it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from runtime.clock import rfc3339
 from runtime.events import decode
 from runtime.log import EventLog
 from runtime.problems import NotFound
-from store import jobs, messages
+from store import jobs, messages, turns
 from store.database import Database
 from store.jobs import JobRow
 
@@ -81,7 +82,12 @@ def _head(reader: Database, row: JobRow, made_by: str) -> tuple[Mapping[str, Any
         before_position=2 * row.ordinal + 1,
         size_bytes=limits.PROMPT_BYTES_MAX,
     )
-    told = [{"role": each.role, "text": each.text} for each in reversed(spoken)]
+    told: dict[str, Any] = {
+        "messages": [{"role": each.role, "text": each.text} for each in reversed(spoken)]
+    }
+    turn = turns.get_any(reader, row.id)
+    if turn is not None and turn.deleted_at_ms is None:
+        told["items"] = orjson.loads(turn.input)
     return (
         {"record": "export", "version": VERSION, "made_by": made_by},
         {
@@ -94,7 +100,7 @@ def _head(reader: Database, row: JobRow, made_by: str) -> tuple[Mapping[str, Any
             "created_at": rfc3339(row.created_at_ms),
             "options": plain(orjson.loads(row.options)),
         },
-        {"record": "input", "messages": told},
+        {"record": "input"} | told,
     )
 
 

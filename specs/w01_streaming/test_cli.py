@@ -29,7 +29,7 @@ def test_help_names_every_command() -> None:
     done = runchat("--help")
     assert (done.returncode, done.stderr) == (0, "")
     commands = ["serve", "chat", "jobs", "tail", "abort", "models", "endpoints", "link", "token"]
-    commands += ["backup", "restore"]
+    commands += ["backup", "restore", "export", "replay"]
     assert [word for word in commands if f"\n    {word}" not in done.stdout] == []
 
 

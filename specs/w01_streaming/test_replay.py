@@ -35,6 +35,8 @@ from transports.egress.providers.compatible import Compatible, Endpoint
 
 __all__ = ["house"]
 
+CANARY = "canary-5e5c1b"
+
 
 @requirement("replay.export", "replay.identical")
 async def test_an_echo_is_the_same_again(house: House) -> None:
@@ -223,6 +225,24 @@ async def test_queued_jobs_are_the_same_again(house: House) -> None:
     assert [each.waited for each in recordings] == [True, True, True]
 
 
+@requirement("replay.identical", "replay.no-secrets")
+async def test_a_turn_of_a_front_is_the_same_again_and_keeps_its_tools_to_itself(
+    house: House,
+) -> None:
+    tool = {"type": "function", "name": "lamp", "description": CANARY, "parameters": {}}
+    body = {"model": "echo", "input": "Say it back.", "tools": [tool], "background": True}
+    made = await house.client.post("/v1/responses", json=body)
+    assert made.status_code == 200, made.text
+    job = "job_" + made.json()["id"].partition("_")[2]
+    recording = await house.recording(job)
+    content = (house.folder / f"{job}.jsonl").read_text(encoding="utf-8")
+
+    assert await differs(recording) is None
+    assert end_of(recording)[0] == "completed"
+    assert "Say it back." in orjson.loads(content.splitlines()[2])["items"][0]["content"][0]["text"]
+    assert CANARY not in content
+
+
 async def test_a_job_that_runs_is_exported_as_far_as_it_goes(house: House) -> None:
     recording = await house.exported(await begun(house, await talk.begin(house.client)))
 
@@ -242,8 +262,6 @@ async def test_nobody_exports_anothers_job(house: House) -> None:
 
 
 # --- secrets ---
-
-CANARY = "canary-5e5c1b"
 
 
 @requirement("replay.no-secrets")
