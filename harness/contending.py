@@ -36,7 +36,7 @@ from harness.current_job import (
 )
 from harness.linearize import Recorder, Verdict
 from harness.simulation import plan as plans
-from harness.simulation.process import Build
+from harness.simulation.machine import Build
 from harness.simulation.scripted import MODEL, Script
 from harness.simulation.wire import Answer, Exchange, Lost
 from harness.simulation.world import Outcome, World, simulate

@@ -2,7 +2,9 @@
 
 Theory: a seed is a whole run of the product (`harness.simulation.world`), so seeds are shared out
 over the cores, and a failing one is replayed alone, by the one command that is printed for it.
-Before that its plan is shrunk: steps are left out, in halves and then fewer, while it still fails.
+Before that its plan is shrunk: steps are left out, in halves and then fewer, while it still breaks
+the same law. `--planted all` proves the rig: each bug of `harness.simulation.planted` is looked for
+with seed after seed until a law is broken.
 Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (ddmin).
 """
 
@@ -16,17 +18,20 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from harness import faults
 from harness.simulation import plan as plans
+from harness.simulation.machine import Build
 from harness.simulation.plan import Plan
 from harness.simulation.planted import PLANTED
-from harness.simulation.process import Build
 from harness.simulation.world import simulate
 
-SHRINK_RUNS = 80  # runs spent on leaving steps out; past it the plan is small enough to read
-SHARE = 10  # seeds handed to a core at once
-FAILURES_TOLD = 5
+SHRINK_RUNS: Final = 120  # runs spent on leaving steps out; by then a plan can be read
+SHARE: Final = 10  # seeds handed to a core at once
+FAILURES_TOLD: Final = 5
+WITHIN: Final = 2000  # seeds that a planted bug may escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +46,24 @@ class Told:
     lives: int
     virtual_s: float
 
+    @property
+    def law(self) -> str:
+        """The name of the law that was broken."""
+        return law_of(self.wrong)
+
+
+def law_of(wrong: str) -> str:
+    """Return the name of the law in a sentence of the oracle's."""
+    return wrong.partition(":")[0]
+
 
 def main(argv: Sequence[str]) -> int:
     """Run the seeds; the exit status is 0 where every law held in all of them."""
     args = _parser().parse_args(argv)
     names = _names(args.faults)
+    if args.planted:
+        bugs = tuple(PLANTED) if args.planted == "all" else tuple(args.planted.split(","))
+        return _look_for(bugs, names, args.steps, args.jobs)
     first, last = args.seeds
     build = PLANTED[args.plant] if args.plant else None
     if args.trace or args.only is not None:
@@ -65,15 +83,29 @@ def run_seeds(
 ) -> Iterator[Told]:
     """Yield what each seed came to, in order, several at once on as many processes."""
     shares = [tuple(seeds[start : start + SHARE]) for start in range(0, len(seeds), SHARE)]
+    run = partial(_run_share, names=frozenset(names), steps=steps, plant=plant)
     if jobs == 1 or len(shares) == 1:
         for share in shares:
-            yield from _run_share(share, frozenset(names), steps, plant)
+            yield from run(share)
         return
+    with _processes(jobs) as pool:
+        for told in pool.map(run, shares):
+            yield from told
+
+
+def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN) -> Told | None:
+    """Return what the first seed came to that caught a planted bug; None where none did."""
+    build = PLANTED[bug]
+    for seed in range(1, within + 1):
+        told = run_seed(plans.make(seed, names, steps), build)
+        if told.wrong:
+            return told
+    return None
+
+
+def _processes(jobs: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
-        running = [pool.submit(_run_share, each, frozenset(names), steps, plant) for each in shares]
-        for future in running:
-            yield from future.result()
+    return ProcessPoolExecutor(max_workers=jobs, mp_context=context)
 
 
 def _run_share(
@@ -98,14 +130,15 @@ def run_seed(plan: Plan, build: Build | None = None) -> Told:
 
 
 def shrink(plan: Plan, build: Build | None = None, runs: int = SHRINK_RUNS) -> tuple[int, ...]:
-    """Return the places of few steps of a failing plan that still fail, after at most `runs`."""
+    """Return the places of few steps of a failing plan that break the same law, after `runs`."""
     kept = tuple(range(len(plan.steps)))
+    law = _broken(plan, build)
     size = len(kept) // 2
     while size and runs > 0:
         for start in range(0, len(kept), size):
             fewer = kept[:start] + kept[start + size :]
             runs -= 1
-            if fewer and simulate(plan.keep(fewer), build=build).wrongs:
+            if fewer and _broken(plan.keep(fewer), build) == law:
                 kept = fewer
                 break
             if runs <= 0:
@@ -116,12 +149,30 @@ def shrink(plan: Plan, build: Build | None = None, runs: int = SHRINK_RUNS) -> t
     return kept
 
 
+def _broken(plan: Plan, build: Build | None) -> str:
+    wrongs = simulate(plan, build=build).wrongs
+    return law_of(wrongs[0]) if wrongs else ""
+
+
 def _replay(plan: Plan, build: Build | None, shows: bool) -> int:
     outcome = simulate(plan, build=build, keeps_lines=shows)
     for line in (*outcome.lines, *outcome.wrongs):
         print(line)
     print(f"seed {plan.seed}: trace {outcome.digest}")
     return 1 if outcome.wrongs else 0
+
+
+def _look_for(bugs: Sequence[str], names: frozenset[str], steps: int, jobs: int) -> int:
+    """Print the first seed that catches each bug, and the law; 1 where one escapes."""
+    escaped = 0
+    with _processes(jobs) as pool:
+        found = pool.map(partial(discover, names=names, steps=steps), bugs)
+        for bug, told in zip(bugs, found, strict=True):
+            escaped += told is None
+            said = "escapes" if told is None else f"seed {told.seed}: {told.law}"
+            print(f"{bug}: {said}", flush=True)
+    print(f"{len(bugs) - escaped} of {len(bugs)} planted bugs caught within {WITHIN} seeds")
+    return 1 if escaped else 0
 
 
 def _sum_up(told: Sequence[Told], steps: int, seconds: float) -> None:
@@ -135,17 +186,20 @@ def _sum_up(told: Sequence[Told], steps: int, seconds: float) -> None:
 
 
 def _explain(plan: Plan, told: Told, faults_given: str, plant: str | None) -> None:
+    """Print what broke, the few steps that still break it, and the command that replays them."""
     build = PLANTED[plant] if plant else None
     kept = shrink(plan, build)
-    again = simulate(plan.keep(kept), build=build).wrongs
+    fewer = plan.keep(kept)
+    again = simulate(fewer, build=build).wrongs
     steps = f"--plant {plant} " if plant else ""
     steps += f"--steps {len(plan.steps)} --only {','.join(map(str, kept))}"
-    print(f"seed {plan.seed}: {told.wrong[:300]}", file=sys.stderr)
-    print(f"  with {len(kept)} of its steps: {' '.join(again)[:300]}", file=sys.stderr)
-    print(
-        f"  python3 -m harness sim --seeds {plan.seed} --faults {faults_given} {steps} --trace",
-        file=sys.stderr,
+    lines = [f"seed {plan.seed}: {told.wrong[:300]}"]
+    lines.append(f"  with {len(kept)} of its {len(plan.steps)} steps: {' '.join(again)[:300]}")
+    lines += [f"    {step}" for step in fewer.steps]
+    lines.append(
+        f"  python3 -m harness sim --seeds {plan.seed} --faults {faults_given} {steps} --trace"
     )
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _names(given: str) -> frozenset[str]:
@@ -161,6 +215,13 @@ def _faults(text: str) -> str:
     return text
 
 
+def _bugs(text: str) -> str:
+    unknown = set(text.split(",")) - {"all", *PLANTED}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such bug: {', '.join(sorted(unknown))}")
+    return text
+
+
 def _seeds(text: str) -> tuple[int, int]:
     first, _, last = text.partition("..")
     return int(first), int(last or first)
@@ -173,13 +234,16 @@ def _places(text: str) -> tuple[int, ...]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m harness sim", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--seeds", type=_seeds, default=(1, 200), metavar="A..B")
+    parser.add_argument("--seeds", type=_seeds, default=(1, 300), metavar="A..B")
     parser.add_argument(
         "--faults", type=_faults, default="all", help=f"all, none, or of {', '.join(faults.NAMES)}"
     )
     parser.add_argument("--steps", type=int, default=plans.STEPS, help="of each seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--plant", choices=PLANTED, help="a bug, to see that it is caught")
+    parser.add_argument(
+        "--planted", type=_bugs, metavar="all|NAME,...", help="find the first seed that catches it"
+    )
     parser.add_argument("--trace", action="store_true", help="print all that happens in one seed")
     parser.add_argument("--only", type=_places, metavar="N,...", help="places of the steps kept")
     return parser

@@ -7,16 +7,19 @@ cursor, one after the other: one piece of the log with nothing missing and nothi
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import trio
 
+from harness.simulation.badges import Badge, Badges
+from harness.simulation.network import ROOM_BYTES
 from harness.simulation.oracle import Oracle
-from harness.simulation.wire import Exchange, Garbled, Lost
+from harness.simulation.wire import Asked, Garbled, Lost
 from runtime.events import JOB_END
 
-Connect = Callable[[], trio.abc.Stream | None]
+Connect = Callable[[str, int], Asked | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +28,7 @@ class Follower:
 
     name: str
     caller: str
+    badges: Badges
     stream: str  # `jobs/<id>` or `conversations/<id>`
     oracle: Oracle
     note: Callable[..., None]
@@ -33,6 +37,11 @@ class Follower:
     connected: bool = False
     reading: bool = False  # it has been let in and has not been sent away
     by_header: bool = True  # resumes by Last-Event-ID, else by ?after=
+    room: int = ROOM_BYTES  # what its connection holds
+    worn: Badge | None = None  # the token that it came with
+    asked: Asked | None = None  # while it is connected
+    reading_since: float = 0.0
+    stalled_until: float = 0.0
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     async def run(self, connect: Connect) -> None:
@@ -50,19 +59,33 @@ class Follower:
 
     def drop(self) -> None:
         """Let go of the connection, keep the cursor."""
+        self.stalled_until, self.reading = 0.0, False
         self.scope.cancel()
 
     async def _follow(self, connect: Connect) -> None:
-        stream = connect()
-        if stream is None:
+        self.worn = badge = self.badges.of(self.caller)
+        exchange = connect(badge.secret, self.room)
+        if exchange is None:
             raise Lost("nobody listens")
-        exchange = Exchange(stream, self.caller)
+        self.asked = exchange
         try:
-            await self._ask(exchange)
+            await self._ask(exchange, badge)
         finally:
-            await trio.aclose_forcefully(stream)
+            self.asked = None
+            exchange.hang_up()
 
-    async def _ask(self, exchange: Exchange) -> None:
+    def stall(self, seconds: float) -> None:
+        """Read nothing for a while, and keep the connection."""
+        self.stalled_until = max(self.stalled_until, trio.current_time() + seconds)
+        if self.asked is not None:
+            self.asked.incoming.room = 0  # its window closes: nothing more goes through
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it reads nothing just now."""
+        return trio.current_time() < self.stalled_until
+
+    async def _ask(self, exchange: Asked, badge: Badge) -> None:
         headers, query = {"Accept": "text/event-stream"}, ""
         if self.cursor is None:
             query = "?after=now"
@@ -71,34 +94,48 @@ class Follower:
         else:
             query = f"?after={self.cursor}"
         await exchange.send("GET", f"/api/{self.stream}/events{query}", headers=headers)
+        await self._while_stalled(exchange)
         status, _ = await exchange.head()
         self.note("follow", self.name, self.stream, self.cursor, status)
         if status == HTTPStatus.NO_CONTENT:
             self._end_at_head()
+        elif status == HTTPStatus.UNAUTHORIZED and self.badges.state(badge) != "alive":
+            return  # it ended while we came
         elif status != HTTPStatus.OK:
             self.oracle.wrong("a reader is let in", self.name, self.stream, status)
         else:
             await self._read(exchange)
 
-    async def _read(self, exchange: Exchange) -> None:
-        self.reading = True
-        async for frame in exchange.frames():
-            if frame.event is None:
-                if self.cursor is None:
-                    self.cursor = frame.id
-                if frame.id != self.cursor:
-                    self.oracle.wrong("the cursor comes back", self.name, frame.id, self.cursor)
-                continue
-            if self.cursor is None or frame.id != self.cursor + 1:
-                self.oracle.wrong(
-                    "nothing is missing or doubled", self.name, self.stream, self.cursor, frame.id
-                )
-            if self.ended:
-                self.oracle.wrong("nothing follows the end", self.name, self.stream, frame.id)
-            self.cursor = frame.id
-            self.note("frame", self.name, frame.id, frame.event)
-            self.oracle.read(self.name, self.stream, frame.id, frame.data)
-            self.ended = frame.event == JOB_END and self.stream.startswith("jobs/")
+    async def _read(self, exchange: Asked) -> None:
+        self.reading, self.reading_since = True, trio.current_time()
+        async with aclosing(exchange.frames()) as frames:
+            async for frame in frames:
+                await self._while_stalled(exchange)
+                if frame.event is None:
+                    if self.cursor is None:
+                        self.cursor = frame.id
+                    if frame.id != self.cursor:
+                        self.oracle.wrong("the cursor comes back", self.name, frame.id, self.cursor)
+                    continue
+                if self.cursor is None or frame.id != self.cursor + 1:
+                    self.oracle.wrong(
+                        "nothing is missing or doubled",
+                        self.name,
+                        self.stream,
+                        self.cursor,
+                        frame.id,
+                    )
+                if self.ended:
+                    self.oracle.wrong("nothing follows the end", self.name, self.stream, frame.id)
+                self.cursor = frame.id
+                self.note("frame", self.name, frame.id, frame.event)
+                self.oracle.read(self.name, self.stream, frame.id, frame.data)
+                self.ended = frame.event == JOB_END and self.stream.startswith("jobs/")
+
+    async def _while_stalled(self, exchange: Asked) -> None:
+        while self.stalled:  # noqa: ASYNC110  it may be told to stall on
+            await trio.sleep_until(self.stalled_until)
+        exchange.incoming.room = self.room or ROOM_BYTES
 
     def _end_at_head(self) -> None:
         job_id = self.stream.partition("/")[2]

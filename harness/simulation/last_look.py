@@ -13,7 +13,6 @@ import orjson
 
 from harness.simulation.clients import Clients, Thing
 from harness.simulation.oracle import Oracle
-from harness.simulation.scripted import Script
 from store.database import Database
 
 PAGE = 100
@@ -50,6 +49,7 @@ def compare_audit(oracle: Oracle, clients: Clients, db: Database) -> None:
     aborted = sum(1 for job in oracle.jobs.values() if job.end and job.end["status"] == "aborted")
     talks = sum(1 for stream in oracle.logs if stream.startswith("conversations/"))
     expected = {"conversation.create": talks, "job.start": len(oracle.jobs), "job.abort": aborted}
+    expected["token.revoke"] = clients.badges.revoked
     if counted != Counter(expected):
         oracle.wrong("as many audit entries as changes", dict(counted), expected)
 
@@ -81,15 +81,9 @@ def _compare_script(oracle: Oracle, job: Thing, told: dict[str, Any]) -> None:
             oracle.wrong("an answer is what the provider said", job.id, text, whole)
         if item["type"] == "message" and told["status"] == "completed" and text != whole:
             oracle.wrong("a completed answer is whole", job.id, text, whole)
-    allowed = {"superseded", "aborted", "interrupted", "failed", _status(job.script)}
+    allowed = {"superseded", "aborted", "interrupted", "failed", *job.script.statuses()}
     if told["status"] not in allowed and told["reason"] != "provider-restarted":
         oracle.wrong("the end is the provider's own", job.id, told["status"], job.script.end)
-
-
-def _status(script: Script) -> str:
-    if script.end == "finish":
-        return "completed"
-    return "failed" if script.end in ("error", "bug") else "incomplete"
 
 
 def fold(log: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: C901  a table of kinds

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import trio
 
 from harness.simulation.scripted import Scripted
 from runtime.events import JOB_END
@@ -40,6 +41,9 @@ class Oracle:
     running: dict[str, str] = field(default_factory=dict)  # job by conversation, by job logs
     current: dict[str, str] = field(default_factory=dict)  # the same, by conversation logs
     shown: dict[str, int] = field(default_factory=dict)  # how far each stream has been announced
+    times: dict[str, list[float]] = field(default_factory=dict)  # when each event was committed
+    newest: dict[str, str] = field(default_factory=dict)  # the greatest id, by its prefix
+    floor: dict[str, str] = field(default_factory=dict)  # the same, of the lives before
     wrongs: list[str] = field(default_factory=list)
     commits: int = 0
     seen: int = 0  # frames and page entries that clients have read
@@ -75,10 +79,17 @@ class Oracle:
         if event["kind"] != record.kind:
             self.wrong("an event is what its record says", stream, record.kind)
         log.append(record.body)
+        self.times.setdefault(stream, []).append(trio.current_time())
         if noun == "jobs":
             self._take_job(name, event["kind"], event["data"], ended)
         else:
             self._take_conversation(name, event["kind"], event["data"], ended)
+
+    def _take_id(self, name: str) -> None:
+        prefix = name.partition("_")[0]
+        if name <= self.floor.get(prefix, ""):
+            self.wrong("ids sort by birth", name, self.floor[prefix])
+        self.newest[prefix] = max(name, self.newest.get(prefix, ""))
 
     def _take_job(
         self, job_id: str, kind: str, data: dict[str, Any], ended: dict[str, set[str]]
@@ -120,7 +131,11 @@ class Oracle:
     ) -> None:
         job_id = data.get("job_id", "")
         if kind == "message.added":
+            if job_id not in self.jobs:
+                self._take_id(job_id)
             self.jobs.setdefault(job_id, Job(job_id)).conversation_id = name
+        elif kind == "conversation.created":
+            self._take_id(name)
         elif kind == "job.current":
             if name in self.current:
                 self.wrong("one current job a conversation", name, self.current[name], job_id)
@@ -150,6 +165,7 @@ class Oracle:
     def restarted(self) -> None:
         """Take that a new process begins: readers that come now find all that is committed."""
         self.shown = {stream: len(log) for stream, log in self.logs.items()}
+        self.floor = dict(self.newest)
 
     def read(self, who: str, stream: str, sequence: int, body: bytes) -> None:
         """Take what a client has been sent as an event of a stream."""

@@ -17,7 +17,8 @@ import trio
 
 from actors import job_state
 from actors.job import Job, Phase
-from harness.simulation.process import Build, DiskWriter
+from harness.simulation.machine import Build, DiskWriter
+from harness.simulation.planted_edges import PLANTED_AT_EDGES
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.events import JOB_END
@@ -181,4 +182,5 @@ PLANTED: Final[Mapping[str, Build]] = {
     "cross-tenant-read": Build(on_core=_shows_all),
     "unaudited": Build(writer=Unaudited),
     "half-an-end": Build(writer=ForgetsConversation),
+    **PLANTED_AT_EDGES,
 }

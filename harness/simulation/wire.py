@@ -8,13 +8,16 @@ is an error, where a browser would be lenient. Source: RFC 9112; WHATWG HTML sec
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 import h11
 import orjson
 import trio
+
+from harness.simulation.network import Line, Pipe
 
 RECEIVE_BYTES: Final = 64 * 1024
 FRAME: Final = re.compile(rb"id: (\d+)\nevent: ([a-z.]+)\ndata: ([^\n]+)")
@@ -53,10 +56,72 @@ class Frame:
     data: bytes = b""
 
 
-class Exchange:
+class Asked:
+    """One request and its answer, by whatever way they go."""
+
+    async def send(
+        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send the request.
+
+        Raises:
+            Lost: nobody listens.
+        """
+        raise NotImplementedError
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """Return status and headers of the answer.
+
+        Raises:
+            Lost: the connection ended before.
+        """
+        raise NotImplementedError
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, until its end.
+
+        Raises:
+            Lost: the connection ended before.
+        """
+        raise NotImplementedError
+
+    def hang_up(self) -> None:
+        """Let go of the connection."""
+        raise NotImplementedError
+
+    @property
+    def incoming(self) -> Line:
+        """The line by which the answer comes."""
+        raise NotImplementedError
+
+    async def answer(self) -> Answer:
+        """Return the whole answer."""
+        status, headers = await self.head()
+        body = b"".join([piece async for piece in self.chunks()])
+        return Answer(status=status, headers=headers, body=body)
+
+    async def frames(self) -> AsyncGenerator[Frame, None]:
+        """Yield the blocks of an event stream that carry an id, until its clean end.
+
+        Raises:
+            Lost: the connection ended before; the blocks that were whole have been yielded.
+            Garbled: a block is none of the contract's.
+        """
+        rest = b""
+        async with aclosing(self.chunks()) as chunks:
+            async for piece in chunks:
+                *blocks, rest = (rest + piece).split(b"\n\n")
+                for block in blocks:
+                    if (frame := parse(block)) is not None:
+                        yield frame
+        if rest:
+            raise Garbled(f"a clean end in the middle of a block: {rest!r}")
+
+
+class Exchange(Asked):
     """One request on a connection of its own."""
 
-    def __init__(self, stream: trio.abc.Stream, caller: str) -> None:
+    def __init__(self, stream: Pipe, caller: str) -> None:
         """Take an open connection.
 
         Args:
@@ -68,11 +133,6 @@ class Exchange:
     async def send(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send the request.
-
-        Raises:
-            Lost: nobody listens.
-        """
         raw = b"" if body is None else orjson.dumps(body)
         sent = {"Host": "127.0.0.1:8787", "Authorization": f"Bearer {self._caller}"}
         if body is not None:
@@ -92,50 +152,21 @@ class Exchange:
             raise Lost from gone
 
     async def head(self) -> tuple[int, dict[str, str]]:
-        """Return status and headers of the answer.
-
-        Raises:
-            Lost: the connection ended before.
-        """
         event = await self._next()
         if not isinstance(event, h11.Response):
             raise Lost(repr(event))
         return event.status_code, {k.decode(): v.decode() for k, v in event.headers}
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, until its end.
-
-        Raises:
-            Lost: the connection ended before.
-        """
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         while not isinstance(event := await self._next(), h11.EndOfMessage):
             yield bytes(event.data)
 
-    async def answer(self) -> Answer:
-        """Return the whole answer."""
-        status, headers = await self.head()
-        body = b"".join([piece async for piece in self.chunks()])
-        return Answer(status=status, headers=headers, body=body)
+    def hang_up(self) -> None:
+        self._stream.hang_up()
 
-    async def frames(self) -> AsyncIterator[Frame]:
-        """Yield the blocks of an event stream that carry an id, until its clean end.
-
-        Raises:
-            Lost: the connection ended before; the blocks that were whole have been yielded.
-            Garbled: a block is none of the contract's.
-        """
-        rest = b""
-        async for piece in self.chunks():
-            *blocks, rest = (rest + piece).split(b"\n\n")
-            for block in blocks:
-                if (frame := parse(block)) is not None:
-                    yield frame
-        if rest:
-            raise Garbled(f"a clean end in the middle of a block: {rest!r}")
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()
+    @property
+    def incoming(self) -> Line:
+        return self._stream.incoming
 
     async def _next(self) -> Any:
         while True:

@@ -19,17 +19,19 @@ import trio
 
 from harness.faults import Faults, FaultyConnection, Side
 from harness.recorder import Recorder
-from harness.simulation import last_look, scheduler
+from harness.simulation import badges, last_look, scheduler, watch
+from harness.simulation.acts import Acts
 from harness.simulation.clients import Clients
+from harness.simulation.machine import Build, Machine
 from harness.simulation.oracle import Oracle
 from harness.simulation.plan import Plan, Step, pick
-from harness.simulation.process import Build, Machine, Process
+from harness.simulation.process import Process
 from harness.simulation.scheduler import VirtualClock
 from harness.simulation.scripted import Scripted
 from runtime.clock import SystemClock
 from runtime.ids import Ids
-from store import opening
-from store.database import MEMORY, open_database
+from store import opening, recovery
+from store.database import MEMORY, open_database, transaction
 from store.guards import authorizer
 from store.opening import Store
 
@@ -38,7 +40,22 @@ WOKEN_S: Final = 3.0  # virtual; shorter than a heartbeat, after which a reader 
 REST_S: Final = 1500.0  # virtual; a stall ends after 120 s, and several may wait in one queue
 RESTART_S: Final = 0.01  # from the end of a life to the next; a real one takes longer
 REFUSED_S: Final = 1.0  # the same where it could not start, for want of space
+REVOKED_S: Final = 62.0  # a stream whose token has been revoked ends within 60
 GRACE_S: Final = 20.0  # for what was still asked to be answered
+HOUR_MS: Final = 3600 * 1000
+LEAPS_MS: Final = (
+    1,
+    5000,
+    HOUR_MS,
+    3 * HOUR_MS,
+    25 * HOUR_MS,
+    -1,
+    -5000,
+    -HOUR_MS,
+    -25 * HOUR_MS,
+    -720 * HOUR_MS,
+)
+READERS: Final = ("follow", "resume", "stall")
 SIDES: Final[tuple[Side, Side]] = ("before", "after")
 
 Story: TypeAlias = "Callable[[World], Awaitable[None]]"
@@ -75,16 +92,24 @@ class Outcome:
 
 @cache
 def _template() -> bytes:
-    """Return an empty store as bytes, its migrations run once."""
-    return opening.open_memory(Ids(SystemClock())).writer.conn.serialize()
+    """Return a store with its callers and nothing else as bytes, its migrations run once."""
+    database = opening.open_memory(Ids(SystemClock())).writer
+    with transaction(database) as db:
+        badges.make_first(db)
+    return database.conn.serialize()
 
 
-def open_store() -> Store:
-    """Return a fresh store in memory."""
+def open_store(*, guarded: bool) -> Store:
+    """Return a fresh store in memory.
+
+    Args:
+        guarded: what SQL is run is looked at too; that costs a tenth of a run.
+    """
     database = open_database(MEMORY, role="migrator")
     database.conn.deserialize(_template())
     database.role = "writer"
-    database.conn.set_authorizer(authorizer("writer"))
+    if guarded:
+        database.conn.set_authorizer(authorizer("writer"))
     return Store(writer=database, reader=database, log_epoch="simulated")
 
 
@@ -105,7 +130,12 @@ def simulate(
     recorder = Recorder(keeps_lines=keeps_lines)
 
     async def program() -> Outcome:
-        return await World(plan, recorder, build or Build()).run(story)
+        async with trio.open_nursery() as nursery:
+            world = World(plan, recorder, build or Build(), nursery)
+            outcome = await world.run(story)
+            nursery.cancel_scope.cancel()
+        world.machine.store.writer.conn.close()
+        return outcome
 
     with recorder.taking_logs():
         return scheduler.run(program, plan.seed, seeds_trio=seeds_trio)
@@ -114,22 +144,24 @@ def simulate(
 class World:
     """Everything in one run."""
 
-    def __init__(self, plan: Plan, recorder: Recorder, build: Build) -> None:
-        self.plan, self.recorder = plan, recorder
+    def __init__(self, plan: Plan, recorder: Recorder, build: Build, nursery: trio.Nursery) -> None:
+        self.plan, self.recorder, self.nursery = plan, recorder, nursery
         note = recorder.note
         self.vendor = Scripted()
         self.oracle = Oracle(note, self.vendor)
         self.faults = Faults(note)
-        store, clock = open_store(), VirtualClock()
+        self.wall, store = VirtualClock(), open_store(guarded=plan.speaks_http)
         store.writer.conn = cast("Any", FaultyConnection(store.writer.conn, self.faults))
         build.on_store(store)
         chance = random.Random(f"ids {plan.seed}")  # noqa: S311  it repeats, that is its point
         disk = random.Random(f"disk {plan.seed}")  # noqa: S311
         self.machine = Machine(
             store=store,
-            providers=(self.vendor,),
-            clock=clock,
-            ids=Ids(clock, chance),
+            vendor=self.vendor,
+            wall=self.wall,
+            chance=chance,
+            speaks_http=plan.speaks_http,
+            tasks=nursery,
             disk_pause_s=lambda: disk.choice(DISK_PAUSES_S),
             faults=self.faults,
             oracle=self.oracle,
@@ -143,20 +175,19 @@ class World:
             oracle=self.oracle,
             note=note,
             process=lambda: self.process,
-            bad_vendor="provider" in plan.faults,
+            badges=badges.Badges(store.writer, self.wall, self.faults),
+            speaks_http=plan.speaks_http,
         )
+        self.acts = Acts(self.clients, bad_vendor="provider" in plan.faults)
         self.orphans: set[str] = set()
 
     async def run(self, story: Story | None = None) -> Outcome:
         """Carry out the plan, or a story, and let everything come to rest."""
-        async with trio.open_nursery() as self.nursery:
-            self.nursery.start_soon(self._keep_alive)
-            await self.until_up()
-            await (self._take_steps() if story is None else story(self))
-            if not self.oracle.wrongs:
-                await self._come_to_rest()
-            self.nursery.cancel_scope.cancel()
-        self.machine.store.writer.conn.close()
+        self.nursery.start_soon(self._keep_alive)
+        await self.until_up()
+        await (self._take_steps() if story is None else story(self))
+        if not self.oracle.wrongs:
+            await self._come_to_rest()
         return self._outcome()
 
     async def _take_steps(self) -> None:
@@ -165,8 +196,15 @@ class World:
             self.recorder.note("step", place, step.kind)
             await self._take(step)
             await trio.sleep(step.pause_ms / 1000)
+            self._look()
             if self.oracle.wrongs:
                 return
+
+    def _look(self) -> None:
+        """Look at the laws that hold at any time."""
+        watch.look_at_readers(self.clients, WOKEN_S)
+        if self.faults.written_after:
+            self.oracle.wrong("nothing is written after a failed fsync")
 
     def _outcome(self) -> Outcome:
         return Outcome(
@@ -190,10 +228,19 @@ class World:
             self.oracle.restarted()
             await self.process.run()
             self.orphans |= set(self.oracle.running.values())
-            last_look.compare_store(self.oracle, self.machine.store.reader)
+            self._look()
+            self._check_disk()
             refused = not self.process.up.is_set()
             self.process = Process(self.machine)
             await trio.sleep(REFUSED_S if refused else RESTART_S)
+
+    def _check_disk(self) -> None:
+        """Look at what a dead process has left, as the next one does before it serves."""
+        db = self.machine.store.reader
+        if self.faults.fsync_failed and (damaged := recovery.damaged_tails(db)):
+            self.oracle.wrong("the tail is sound after a failed fsync", damaged)
+        self.faults.fsync_failed = False
+        last_look.compare_store(self.oracle, db)
 
     async def until_up(self) -> None:
         """Wait until the process takes connections."""
@@ -208,14 +255,14 @@ class World:
             await trio.sleep(0.001)
 
     async def _take(self, step: Step) -> None:
-        if (act := self.clients.step(step)) is None:
+        if (act := self.acts.of(step)) is None:
             await self._go_wrong(step)
-        elif step.waits and step.kind not in ("follow", "resume"):
+        elif step.waits and step.kind not in READERS:
             await act()
         else:
             self.nursery.start_soon(act, name=f"client {step.kind}")
 
-    async def _go_wrong(self, step: Step) -> None:
+    async def _go_wrong(self, step: Step) -> None:  # noqa: C901  a table of faults
         first, second, third = step.numbers[:3]
         match step.kind:
             case "drop":
@@ -234,6 +281,13 @@ class World:
                 self.faults.arm("commit", "", SIDES[second % 2], third % 6)
             case "stop":
                 self.process.stop(first % 3 / 2)
+            case "disk_once":
+                self.faults.fill_disk_once(second % 12)
+            case "fsync":
+                self.faults.fail_fsync(second % 6, keeps=third % 2 == 0)
+            case "leap":
+                self.wall.leap(LEAPS_MS[first % len(LEAPS_MS)])
+                self.recorder.note("wall", self.wall.now_ms())
             case "disk":
                 self.nursery.start_soon(self._fill_disk, (0.05, 0.5, 3.0, 20.0)[first % 4])
 
@@ -245,10 +299,12 @@ class World:
     async def _come_to_rest(self) -> None:
         self.faults.disarm()
         await self.until_up()
+        await self.clients.abort_silent()
         with trio.move_on_after(REST_S):
             while not self.oracle.wrongs:
                 await self._until_all_ended()
-                await trio.sleep(GRACE_S)
+                with trio.move_on_after(GRACE_S):
+                    await self.until(lambda: not self.clients.under_way)
                 if not self.oracle.unfinished():
                     break
         for job_id in self.oracle.unfinished():
@@ -260,11 +316,11 @@ class World:
         while self.oracle.unfinished() and not self.oracle.wrongs:
             await trio.sleep(0.5)
             await self.until_up()
-        await trio.sleep(WOKEN_S)
-        for follower in self.clients.followers:
-            length = len(self.oracle.logs.get(follower.stream, ()))
-            if follower.reading and follower.cursor != length:
-                self.oracle.wrong("a reader that waits is woken", follower.name, follower.cursor)
+        await trio.sleep(2 * WOKEN_S)
+        self._look()
+        if watch.some_must_end(self.clients):
+            await trio.sleep(REVOKED_S)
+            self._look()
 
     async def _look_at_all(self) -> None:
         for follower in self.clients.followers:

@@ -9,7 +9,7 @@ import pytest
 from actors.conversation import Conversation, StartJob
 from actors.views import ConversationView
 from harness import contending
-from harness.simulation.process import Build
+from harness.simulation.machine import Build
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from specs.requirements import requirement

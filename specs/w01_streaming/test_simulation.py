@@ -6,10 +6,11 @@ import sys
 
 from harness import faults, sim
 from harness.simulation import plan as plans
-from harness.simulation.world import simulate
+from harness.simulation.plan import Plan
+from harness.simulation.world import World, simulate
 from specs.requirements import requirement
 
-SEEDS = 200
+SEEDS = 300
 TIMEOUT_S = 300
 
 
@@ -34,12 +35,14 @@ def digests(seeds: range, *, seeds_trio: bool = True) -> list[str]:
     "sse.same-bytes",
     "http.foreign-is-absent",
 )
-def test_the_laws_hold_in_200_seeds_with_every_fault() -> None:
+def test_the_laws_hold_in_300_seeds_with_every_fault() -> None:
     told = list(sim.run_seeds(range(1, SEEDS + 1), faults.NAMES, plans.STEPS, os.cpu_count() or 1))
     assert {each.seed: each.wrong for each in told if each.wrong} == {}
     assert len(told) == SEEDS
     assert sum(each.seen for each in told) > 20 * SEEDS
     assert sum(each.lives for each in told) > 2 * SEEDS
+    assert plans.STEPS >= 40
+    assert sum(plans.make(each.seed, ()).speaks_http for each in told) == SEEDS // plans.WIRE_EVERY
 
 
 def test_the_laws_hold_where_nothing_goes_wrong() -> None:
@@ -73,3 +76,22 @@ def test_a_seed_is_one_trace_in_another_process_too() -> None:
 
 def test_without_seeding_trio_one_seed_is_many_traces() -> None:
     assert len({digests(range(1, 2), seeds_trio=False)[0] for _ in range(5)}) > 1
+
+
+def test_ids_sort_by_birth_though_the_clock_was_set_back_between_two_processes() -> None:
+    made: list[str] = []
+
+    async def story(world: World) -> None:
+        for back_ms in (0, 3_600_000, 30 * 86_400_000):
+            world.wall.leap(-back_ms)
+            world.process.kill()
+            await world.process.ended.wait()
+            await world.until_up()
+            talk = await world.clients.begin()
+            assert talk is not None
+            made.append(talk.id)
+
+    outcome = simulate(Plan(seed=1, steps=(), faults=frozenset()), story=story)
+    assert outcome.wrongs == ()
+    assert made == sorted(made)
+    assert len(made) == 3

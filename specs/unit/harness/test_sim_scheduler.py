@@ -1,11 +1,14 @@
 """The scheduler of the simulation: trio's hook is there, and a seed decides who runs next."""
 
-import random
+import inspect
 
 import trio
 
 from harness.simulation import scheduler
 from harness.simulation.scheduler import EPOCH_MS, VirtualClock
+
+LOOKED_AT = ("tasks", "runq", "deadlines", "entry_queue", "init_task", "io_manager", "spawn_impl")
+SET = ("_counter", "_next_send_fn", "_next_send", "_abort_func", "context")
 
 
 def order_of(seed: int, *, seeds_trio: bool = True) -> str:
@@ -27,10 +30,18 @@ def order_of(seed: int, *, seeds_trio: bool = True) -> str:
     return scheduler.run(program, seed, seeds_trio=seeds_trio)
 
 
-def test_trio_still_has_the_private_switch_and_generator_that_this_rests_on() -> None:
-    inner = trio._core._run
-    assert type(inner._ALLOW_DETERMINISTIC_SCHEDULING) is bool
-    assert type(inner._r) is random.Random
+def test_trio_still_has_the_private_names_that_this_rests_on() -> None:
+    async def program() -> None:
+        runner = inner.GLOBAL_RUN_CONTEXT.runner
+        task = inner.GLOBAL_RUN_CONTEXT.task
+        assert {*LOOKED_AT} <= set(dir(runner))
+        assert {*SET} <= set(inner.Task.__slots__) | set(dir(task))
+
+    inner = scheduler.INNER
+    assert callable(inner.unrolled_run)
+    assert inspect.isclass(inner.WaitTaskRescheduled)
+    assert inner.CancelShieldedCheckpoint is not None
+    trio.run(program)
 
 
 def test_one_seed_gives_one_order_and_other_seeds_give_others() -> None:
@@ -43,11 +54,10 @@ def test_without_seeding_trio_one_seed_gives_many_orders() -> None:
     assert len({order_of(7, seeds_trio=False) for _ in range(10)}) > 1
 
 
-def test_the_switch_and_the_generator_are_as_before_after_a_run() -> None:
-    inner = trio._core._run
-    before = inner._ALLOW_DETERMINISTIC_SCHEDULING, inner._r.getstate()
+def test_the_loop_of_trio_is_as_before_after_a_run() -> None:
+    before = trio._core._run.unrolled_run
     order_of(3)
-    assert (inner._ALLOW_DETERMINISTIC_SCHEDULING, inner._r.getstate()) == before
+    assert trio._core._run.unrolled_run is before
 
 
 def test_the_virtual_clock_moves_with_trio_and_costs_no_time() -> None:
@@ -59,3 +69,14 @@ def test_the_virtual_clock_moves_with_trio_and_costs_no_time() -> None:
         return first, clock.now_ms()
 
     assert scheduler.run(program, 1) == (EPOCH_MS, EPOCH_MS + 86_400_000)
+
+
+def test_the_wall_may_be_set_back_and_remembers_the_latest_time() -> None:
+    async def program() -> tuple[int, int, int]:
+        clock = VirtualClock()
+        clock.leap(5000)
+        clock.leap(-8000)
+        await trio.sleep(1)
+        return clock.now_ms(), clock.latest_ms(), VirtualClock().now_ms()
+
+    assert scheduler.run(program, 1) == (EPOCH_MS - 2000, EPOCH_MS + 5000, EPOCH_MS + 1000)
