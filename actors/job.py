@@ -178,6 +178,7 @@ class Job(TrioActor):
             input=fitted,
             options=options,
             wanted=wanted,
+            at_ms=self.row.created_at_ms,
             traceparent=self.traceparent,
         )
         owner = Caller(tenant=self.row.tenant, user=self.row.user)

@@ -258,6 +258,7 @@ def _usage(part: base.Usage) -> Usage:
         tool_use=part.tool_use,
         iterations=part.iterations,
         raw=part.raw,
+        cost=part.cost,
     )
 
 

@@ -115,7 +115,12 @@ class Endpoint:
     """A provider reached over the network, under a name of one's own."""
 
     base_url: str = setting("", "where it is; needed")
-    wire: Literal["openai-chat"] = setting("openai-chat", "what it speaks")
+    wire: Literal["openai-chat", "openai-responses", "anthropic-messages", "google-generate"] = (
+        setting(
+            "openai-chat",
+            "what it speaks: also `openai-responses`, `anthropic-messages`, `google-generate`",
+        )
+    )
     api_key: Secret = field(default=NO_KEY, metadata={"doc": "its key; never shown or logged"})
     vendor: str = setting("", "whose models they are, for prices and limits; empty: by its host")
     models: tuple[str, ...] = setting((), "its models that may be used")

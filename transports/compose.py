@@ -49,6 +49,7 @@ from transports.egress.providers import local
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.providers.echo import Echo
+from transports.egress.providers.facts import vendor_of
 from transports.egress.providers.synthetic import Synthetic
 from transports.egress.webhooks import Webhooks
 from transports.ingress.http import app, server
@@ -194,6 +195,8 @@ def provider_of(name: str, each: EndpointSettings, on_decision: Told | None = No
             name=name,
             base_url=each.base_url,
             models=each.models,
+            wire=each.wire,
+            vendor=each.vendor or vendor_of(each.base_url),
             api_key=each.api_key.reveal(),
             concurrency=each.concurrency,
             reach=replace(reach_of(each), on_decision=on_decision),

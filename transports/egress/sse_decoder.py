@@ -1,7 +1,7 @@
 """Server-sent events out of bytes, however the bytes were split. No I/O.
 
-What WHATWG's parser would dispatch, and one thing more: an event whose lines are all there when the
-body ends counts, though the blank line after it is missing. Source: WHATWG HTML, 9.2.6.
+What WHATWG's parser would dispatch, and one thing more: an event that is there when the body ends
+counts, though the end of its line or the blank line after it is missing. Source: WHATWG HTML, 9.2.6.
 """
 
 from __future__ import annotations
@@ -62,7 +62,13 @@ class SseDecoder:
         return events
 
     def close(self) -> list[ServerEvent]:
-        """Return the event that was there but for its blank line. The body has ended."""
+        """Return the event that was there but for the end of its line. The body has ended.
+
+        Its last line may have been cut: who reads it must know a half from a whole.
+        """
+        if self._rest:
+            self._line(bytes(self._rest))
+            self._rest.clear()
         event = self._dispatch()
         return [event] if event else []
 

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def fold(*chunks: Json, done: bool = False) -> list[Part]:
-    answer = ChatAnswer()
+    answer = ChatAnswer("m")
     parts = [part for chunk in chunks for part in answer.take(json.dumps(chunk))]
     if done:
         parts += answer.take(" [DONE]")
@@ -124,7 +124,7 @@ def test_a_tool_call_says_its_name_first() -> None:
 
 
 def test_a_later_usage_takes_the_place_of_an_earlier_one() -> None:
-    answer = ChatAnswer()
+    answer = ChatAnswer("m")
     early = {"prompt_tokens": 3, "completion_tokens": 1}
     late = {
         "prompt_tokens": 3,
@@ -188,11 +188,11 @@ def test_an_error_in_the_stream_is_the_providers_error(
 
 def test_what_is_no_json_is_a_loss() -> None:
     with pytest.raises(UpstreamLost):
-        list(ChatAnswer().take('{"choices": [{"del'))
+        list(ChatAnswer("m").take('{"choices": [{"del'))
 
 
 def test_what_nobody_knows_is_counted() -> None:
-    answer = ChatAnswer()
+    answer = ChatAnswer("m")
     for payload in (
         "[]",
         '"x"',
@@ -230,7 +230,7 @@ CHOICES = st.fixed_dictionaries(
 
 @given(st.lists(CHOICES | JSON, max_size=6))
 def test_no_json_is_a_crash_and_the_grammar_holds(payloads: list[Any]) -> None:
-    answer, parts = ChatAnswer(), list[Part]()
+    answer, parts = ChatAnswer("m"), list[Part]()
     try:
         for payload in payloads:
             parts += answer.take(json.dumps(payload))

@@ -214,7 +214,7 @@ async def test_a_place_that_is_not_exempt_is_refused_before_anything_is_sent() -
         ),
         (
             Script(status=302, error={}, headers={"Location": "http://127.0.0.1/"}),
-            ("The provider said no more than that.", "302", "invalid_request", None),
+            ("The provider said no more than that.", "302", "protocol", None),
         ),
         (
             Script(raw="<html>hello</html>", content_type="text/html"),
@@ -231,11 +231,11 @@ async def test_a_place_that_is_not_exempt_is_refused_before_anything_is_sent() -
         ),
         (
             Script(chunks=(chunk({"content": "a"}), {"error": {"message": "Oh.", "code": 9}})),
-            ("Oh.", "9", "provider", None),
+            ("Oh.", "9", "server", None),
         ),
         (
             Script(raw='event: error\ndata: {"error": {"message": "Oh.", "type": "late"}}\n\n'),
-            ("Oh.", "late", "provider", None),
+            ("Oh.", "late", "server", None),
         ),
     ],
 )

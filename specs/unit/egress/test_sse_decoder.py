@@ -33,7 +33,7 @@ def decode(*chunks: bytes) -> list[ServerEvent]:
         (b"id: 7\nretry: 10\nunknown: x\ndata: a\n\n", [("message", "a")]),
         (b"data: \xff\xfe\n\n", [("message", "\ufffd\ufffd")]),
         (b"data: no blank line\n", [("message", "no blank line")]),
-        (b"data: kept\n\ndata: no line end", [("message", "kept")]),
+        (b"data: a\n\ndata: no line end", [("message", "a"), ("message", "no line end")]),
         (b"", []),
     ],
 )

@@ -26,6 +26,7 @@ from transports.egress.providers.asked import (
 )
 
 Whole: TypeAlias = Annotated[int, Field(strict=True)]
+Penalty: TypeAlias = Annotated[float, Field(strict=True, ge=-2, le=2, allow_inf_nan=False)]
 Seed: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=limits.SEED_MAX)]
 INCOMPLETE = ("length", "filter")  # reasons of an End that is finished, yet not of a whole answer
 
@@ -96,6 +97,7 @@ class Usage:
         tool_use: input that the provider's own tools added, where it is told apart.
         iterations: the provider's own turns within this answer, each as it came.
         raw: as it came.
+        cost: `{usd, prices}`; None where no price is known.
     """
 
     source: UsageSource
@@ -107,6 +109,7 @@ class Usage:
     tool_use: int | None = None
     iterations: tuple[Mapping[str, Any], ...] | None = None
     raw: Mapping[str, Any] | None = None
+    cost: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,24 @@ class Model:
     abilities: tuple[str, ...] = ("text",)
     options: type[Any] = Options
 
+    @property
+    def name(self) -> str:
+        """The provider's own name of it."""
+        return self.id.removeprefix(f"{self.endpoint}/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOptions(Options):
+    """What a model of another vendor may be asked for; what it does not know, it refuses itself."""
+
+    top_p: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(max_length=8)] | None = (
+        None
+    )
+    reasoning_effort: Annotated[str, Field(pattern="^[a-z]{1,16}$")] | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -162,6 +183,7 @@ class Request:
     Args:
         input: oldest first, already fitted to the model's window.
         options: an instance of `model.options`.
+        at_ms: when it was asked, Unix milliseconds: prices change.
         traceparent: W3C trace context of the request that asked, "" for none.
     """
 
@@ -170,6 +192,7 @@ class Request:
     input: tuple[Input, ...]
     options: Any
     wanted: Wanted = NOTHING_MORE
+    at_ms: int = 0
     traceparent: str = ""
 
     @property

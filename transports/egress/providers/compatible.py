@@ -1,18 +1,19 @@
-"""A configured endpoint that speaks OpenAI's chat-completions wire, `wire = "openai-chat"`.
+"""A configured endpoint: one of the four wires, asked over the network.
 
 What happened on the wire decides the end: its own mark, `[DONE]` without a reason, a clean end of
 the body (the generator just stops: truncated), a broken or silent connection (UpstreamLost), an
-error in whatever form (UpstreamSaid). Nothing is tried again here. Leaving the generator closes the
-connection, which is what tells the provider to stop.
+error in whatever form (UpstreamSaid). Leaving the generator closes the connection, which is what
+tells the provider to stop.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -22,9 +23,13 @@ from runtime import limits
 from runtime.problems import Upstream, UpstreamLost, UpstreamSaid
 from transports.egress import guard
 from transports.egress.guard import Reach
-from transports.egress.providers.base import Model, Options, Part, Request
-from transports.egress.providers.chat_wire import ChatAnswer, said
-from transports.egress.sse_decoder import ServerEvent, SseDecoder
+from transports.egress.providers import chat_wire, facts
+from transports.egress.providers.base import Model, NetworkOptions, Noted, Part, Request, Usage
+from transports.egress.providers.prices import Prices
+from transports.egress.providers.upstream_errors import said, strange
+from transports.egress.providers.wire import Answer
+from transports.egress.providers.wires import WIRES, own
+from transports.egress.sse_decoder import SseDecoder
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,6 +40,10 @@ log = structlog.get_logger(__name__)
 
 OK = 200
 REQUEST_IDS = ("x-request-id", "request-id")
+DROPPED = Noted(
+    code="foreign-state-dropped",
+    detail="What another model thought, in a form that only it can read, was left out.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,9 @@ class Endpoint:
 
     Args:
         name: the first word of its models' ids.
-        base_url: what comes before `/chat/completions`.
+        base_url: what comes before the wire's own path.
+        wire: one of `wires.WIRES`.
+        vendor: whose models they are, for what is known of them and what they cost.
         models: the provider's own names.
         reach: where its client may go; exempts the endpoint's own place where the settings say so.
     """
@@ -51,10 +62,13 @@ class Endpoint:
     name: str
     base_url: str
     models: tuple[str, ...]
+    wire: str = chat_wire.WIRE
+    vendor: str | None = None
     api_key: str = field(default="", repr=False)
     context: int | None = None
     concurrency: int = limits.UPSTREAM_JOBS_MAX
     reach: Reach = field(default_factory=Reach)
+    prices: Prices = field(default_factory=Prices)
 
 
 class Compatible:
@@ -72,10 +86,8 @@ class Compatible:
         self._settings = endpoint
         self.endpoint = endpoint.name
         self.concurrency = endpoint.concurrency
-        self.models: tuple[Model, ...] = tuple(
-            Model(id=f"{endpoint.name}/{name}", endpoint=endpoint.name, context=endpoint.context)
-            for name in endpoint.models
-        )
+        self._wire = WIRES[endpoint.wire]
+        self.models: tuple[Model, ...] = tuple(self._model(name) for name in endpoint.models)
         self._client: Client | None = None
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
@@ -85,7 +97,10 @@ class Compatible:
             UpstreamSaid: the provider said an error.
             UpstreamLost: the connection could not be made, broke, or fell silent.
         """
-        answer = ChatAnswer()
+        answer = self._wire.answer(request.model.name)
+        request, dropped = own(self._wire.name, request)
+        if dropped:
+            yield replace(DROPPED, count=dropped)
         problem: Upstream | None = None
         try:
             async with aclosing(self._parts(request, answer)) as parts:
@@ -96,7 +111,8 @@ class Compatible:
         except UpstreamLost as error:
             problem = None if answer.reason else error  # after the wire's own mark it is no loss
         if answer.usage:
-            yield answer.usage
+            whole = answer.reason is not None or answer.is_done
+            yield await self._priced(request, answer.usage, whole=whole)
         if problem:
             raise problem
         for part in answer.close():
@@ -104,42 +120,78 @@ class Compatible:
         if answer.ignored:
             log.info("provider_unknown_values", job_id=request.job_id, count=answer.ignored)
 
+    async def _priced(self, request: Request, usage: Usage, *, whole: bool) -> Usage:
+        """Return the usage with what it cost, marked where the answer was broken off."""
+        usage = usage if whole else replace(usage, source="partial")
+        if self._settings.vendor is None:
+            return usage
+        await self._settings.prices.load()
+        cost = self._settings.prices.cost(
+            self._settings.vendor,
+            self._wire.name,
+            request.model.name,
+            usage,
+            datetime.fromtimestamp(request.at_ms / 1000, UTC),
+        )
+        return replace(usage, cost=cost.to_json()) if cost else usage
+
     async def aclose(self) -> None:
         """Close all connections."""
         client, self._client = self._client, None
         if client:
             await client.aclose()
 
-    async def _parts(self, request: Request, answer: ChatAnswer) -> AsyncGenerator[Part, None]:
+    def _model(self, name: str) -> Model:
+        known = facts.find(self._settings.vendor, name)
+        return Model(
+            id=f"{self.endpoint}/{name}",
+            endpoint=self.endpoint,
+            context=self._settings.context or known.context or known.input_limit,
+            output_limit=known.output_limit,
+            abilities=("text", *(known.abilities or ())),
+            options=NetworkOptions,
+        )
+
+    async def _parts(self, request: Request, answer: Answer) -> AsyncGenerator[Part, None]:
         """Yield what the wire says, until it says no more."""
         client = self._client = self._client or self._make_client()
         from transports.egress import connection  # noqa: PLC0415 -- as in guard; loaded by now
 
         with connection.lost():
+            path = self._wire.path(request.model.name)
             trace = {"traceparent": request.traceparent} if request.traceparent else {}
-            sent = client.stream("POST", "/chat/completions", json=_body(request), headers=trace)
+            sent = client.stream("POST", path, json=self._wire.body(request), headers=trace)
             async with sent as response:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != OK:
                     raise await self._refusal(response)
                 if response.headers.get("content-encoding", "identity") != "identity":
-                    raise _strange("The provider sent a coding that was not asked for.")
+                    raise strange("The provider sent a coding that was not asked for.")
                 if kind == "application/json":  # it does not stream; its answer comes whole
                     whole = await guard.body(response, limits.UPSTREAM_BODY_BYTES)
-                    for part in answer.take(whole.decode(errors="replace")):
+                    for part in self._whole(whole, answer):
                         yield part
                 elif kind == "text/event-stream":
                     async with aclosing(_events(response, answer)) as events:
-                        async for event in events:
-                            for part in answer.take(event.data):
+                        async for payload in events:
+                            for part in answer.take(payload):
                                 yield part
                 else:
-                    raise _strange("The provider answered with something else than a stream.")
+                    raise strange("The provider answered with something else than a stream.")
+
+    def _whole(self, body: bytes, answer: Answer) -> Iterator[Part]:
+        """Yield the parts of an answer that came in one piece: it does not stream."""
+        text = body.decode(errors="replace")
+        try:
+            payloads = self._wire.whole(text)
+        except orjson.JSONDecodeError as error:
+            raise strange("The provider sent what is not JSON.") from error
+        for payload in payloads:
+            yield from answer.take(payload)
 
     def _make_client(self) -> Client:
-        headers = {"Accept": "text/event-stream"}
-        if self._settings.api_key:
-            headers["Authorization"] = f"Bearer {self._settings.api_key}"
+        key = self._wire.headers(self._settings.api_key)
+        headers = {"Accept": "text/event-stream", **key}
         base_url = self._settings.base_url.rstrip("/")
         return guard.client(self._settings.reach, base_url=base_url, headers=headers)
 
@@ -154,13 +206,15 @@ class Compatible:
         except orjson.JSONDecodeError:
             document = {"message": f"The provider answered with status {status}."}
         named = (response.headers.get(name) for name in REQUEST_IDS)
-        return said(document, status=status, request_id=next(filter(None, named), None))
+        known = next(filter(None, named), None)
+        return said(document, status=status, request_id=known, retry_after_s=_retry_after(response))
 
 
-async def _events(
-    response: httpx2.Response, answer: ChatAnswer
-) -> AsyncGenerator[ServerEvent, None]:
-    """Yield events until [DONE], the end of the body, or a while after the answer's own end."""
+async def _events(response: httpx2.Response, answer: Answer) -> AsyncGenerator[str, None]:
+    """Yield payloads until the answer is done, the body ends, or a while after its own end.
+
+    What the end of the body cut in its middle is left out: that half was never said.
+    """
     decoder, chunks = SseDecoder(), response.aiter_raw()
     while not answer.is_done:
         wait_s = limits.UPSTREAM_AFTER_END_S if answer.reason else inf
@@ -168,25 +222,23 @@ async def _events(
         with trio.move_on_after(wait_s):
             chunk = await anext(chunks, None)
         for event in decoder.close() if chunk is None else decoder.feed(chunk):
-            yield event
+            if chunk is not None or _is_whole(event.data):
+                yield event.data
         if chunk is None:
             return
 
 
-def _body(request: Request) -> dict[str, Any]:
-    options: Options = request.options
-    asked = {
-        "temperature": options.temperature,
-        "max_tokens": options.max_output_tokens,
-        "seed": options.seed,
-    }
-    return {
-        "model": request.model.id.removeprefix(f"{request.model.endpoint}/"),
-        "messages": [{"role": each.role, "content": each.text} for each in request.messages],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    } | {name: value for name, value in asked.items() if value is not None}
+def _is_whole(payload: str) -> bool:
+    if payload.strip() == chat_wire.DONE:
+        return True
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
-def _strange(detail: str) -> UpstreamSaid:
-    return UpstreamSaid(detail, code="protocol", **{"class": "protocol"})
+def _retry_after(response: httpx2.Response) -> float | None:
+    """Return the seconds of Retry-After; a date, or none, is None."""
+    words = response.headers.get("retry-after", "")
+    return float(words) if words.replace(".", "", 1).isdigit() else None

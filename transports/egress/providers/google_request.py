@@ -1,0 +1,137 @@
+"""A request in the words of Google's Gemini wire. Pure.
+
+What a model of this wire said goes back part by part as it came, each signature on the part that
+bore it. Turns of one side that follow each other are one content.
+Source: Google's API reference, GenerateContentRequest; its guide to thought signatures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from transports.egress.providers.asked import (
+    Content,
+    Input,
+    PromptCall,
+    PromptMessage,
+    PromptOpaque,
+    PromptReasoning,
+    PromptResult,
+    Text,
+    Tool,
+    Wanted,
+)
+from transports.egress.providers.base import Request
+
+Json = dict[str, Any]
+DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?,(.*)", re.DOTALL)
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+def body(request: Request) -> Json:
+    """Return the body; foreign natives have been taken out of the input before."""
+    options, wanted = request.options, request.wanted
+    leads = [each for each in request.input if isinstance(each, PromptMessage)]
+    system = [{"text": each.text} for each in leads if each.role == "system"]
+    effort = getattr(options, "reasoning_effort", None)
+    how = {
+        "temperature": options.temperature,
+        "maxOutputTokens": options.max_output_tokens,
+        "topP": getattr(options, "top_p", None),
+        "seed": options.seed,
+        "stopSequences": getattr(options, "stop", None),
+        "thinkingConfig": {"thinkingLevel": effort, "includeThoughts": True} if effort else None,
+        "responseMimeType": "application/json" if wanted.form else None,
+        "responseJsonSchema": wanted.form.schema if wanted.form else None,
+    }
+    how = {name: value for name, value in how.items() if value is not None}
+    asked = {
+        "systemInstruction": {"parts": system} if system else None,
+        "generationConfig": how or None,
+        "tools": [{"functionDeclarations": [_tool(each) for each in wanted.tools]}]
+        if wanted.tools
+        else None,
+        "toolConfig": _choice(wanted) if wanted.tools else None,
+    }
+    said = {"contents": contents(request.input)}
+    return said | {name: value for name, value in asked.items() if value is not None}
+
+
+def contents(items: Iterable[Input]) -> list[Json]:
+    """Return the conversation: the two sides in turn, each a list of parts."""
+    said: list[Json] = []
+    names: dict[str, str] = {}  # of the calls, which their results must name
+    for item in items:
+        if isinstance(item, PromptCall):
+            names[item.call_id] = item.name
+        role, parts = _parts(item, names)
+        if parts and said and said[-1]["role"] == role:
+            said[-1]["parts"] += parts
+        elif parts:
+            said.append({"role": role, "parts": parts})
+    return said
+
+
+def _parts(  # noqa: PLR0911  a table of items
+    item: Input, names: Mapping[str, str]
+) -> tuple[str, list[Json]]:
+    match item:
+        case PromptResult():
+            answer = {"error" if item.is_error else "output": item.text}
+            named = {"name": names.get(item.call_id, "tool"), "response": answer}
+            media = [_part(each) for each in item.content if not isinstance(each, Text)]
+            return "user", [{"functionResponse": named}, *media]
+        case PromptOpaque():
+            return "model", _kept(item.native.value)
+        case PromptMessage() | PromptReasoning() | PromptCall() if item.native is not None:
+            return "model", _kept(item.native.value)
+        case PromptMessage(role="system"):
+            return "user", []
+        case PromptMessage(role="assistant"):
+            return "model", [{"text": item.text}] if item.text else []
+        case PromptMessage():
+            return "user", [_part(each) for each in item.content]
+        case PromptCall():
+            return "model", [{"functionCall": {"name": item.name, "args": _args(item.arguments)}}]
+        case _:
+            return "model", []
+
+
+def _kept(value: Mapping[str, Any]) -> list[Json]:
+    return [dict(part) for part in value.get("parts", ())]
+
+
+def _args(arguments: str) -> Any:
+    try:
+        value = orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        value = None
+    return value if isinstance(value, dict) else {"INVALID_JSON": arguments}
+
+
+def _part(content: Content) -> Json:
+    if isinstance(content, Text):
+        return {"text": content.text}
+    if data := DATA_URL.fullmatch(content.url):
+        return {"inlineData": {"mimeType": data[1] or "image/png", "data": data[2]}}
+    return {"fileData": {"fileUri": content.url}}
+
+
+def _tool(tool: Tool) -> Json:
+    made: Json = {"name": tool.name, "description": tool.description}
+    return made if tool.parameters is None else {**made, "parametersJsonSchema": tool.parameters}
+
+
+def _choice(wanted: Wanted) -> Json | None:
+    choice = wanted.tool_choice
+    if choice is None:
+        return None
+    if isinstance(choice, Mapping):
+        config: Json = {"mode": "ANY", "allowedFunctionNames": [choice["name"]]}
+    else:
+        config = {"mode": MODES[choice]}
+    return {"functionCallingConfig": config}

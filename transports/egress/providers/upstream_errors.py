@@ -1,0 +1,126 @@
+"""A provider's error, whatever shape it came in, as one of ten classes with the provider's words.
+
+The classes say what to do: auth, quota, rate_limit, context_length, content_policy,
+invalid_request, overloaded, server, network, protocol. The provider's own code decides before the
+status does; the words only tell a window that is too small from another bad request.
+Source: the vendors' error references, and recorded errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runtime import limits
+from runtime.problems import UpstreamSaid
+
+BY_CODE: Final[Mapping[str, str]] = {
+    "context_length_exceeded": "context_length",
+    "request_too_large": "context_length",
+    "string_above_max_length": "context_length",
+    "content_filter": "content_policy",
+    "content_policy_violation": "content_policy",
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "billing_error": "quota",
+    "rate_limit_exceeded": "rate_limit",
+    "rate_limit_error": "rate_limit",
+    "RESOURCE_EXHAUSTED": "rate_limit",
+    "invalid_api_key": "auth",
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+    "invalid_request_error": "invalid_request",
+    "invalid_prompt": "invalid_request",
+    "not_found_error": "invalid_request",
+    "model_not_found": "invalid_request",
+    "INVALID_ARGUMENT": "invalid_request",
+    "NOT_FOUND": "invalid_request",
+    "FAILED_PRECONDITION": "invalid_request",
+    "tool_use_failed": "invalid_request",
+    "overloaded_error": "overloaded",
+    "server_is_overloaded": "overloaded",
+    "slow_down": "overloaded",
+    "UNAVAILABLE": "overloaded",
+    "api_error": "server",
+    "server_error": "server",
+    "timeout_error": "server",
+    "INTERNAL": "server",
+    "DEADLINE_EXCEEDED": "server",
+}
+BY_STATUS: Final[Mapping[int, str]] = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    408: "server",
+    413: "context_length",
+    429: "rate_limit",
+    503: "overloaded",
+    529: "overloaded",
+}
+WINDOW: Final = (
+    "context length",
+    "context window",
+    "maximum context",
+    "too many tokens",
+    "too long",
+)
+REFUSED, FAILED = 400, 500  # RFC 9110: the first client error and the first server error
+
+
+def said(
+    document: Any,
+    *,
+    status: int | None = None,
+    request_id: str | None = None,
+    retry_after_s: float | None = None,
+) -> UpstreamSaid:
+    """Return the provider's error, whatever shape it came in.
+
+    Args:
+        retry_after_s: what its Retry-After says, None where it has none.
+    """
+    while isinstance(document, list) and document:
+        document = document[0]
+    outer = document if isinstance(document, dict) else {"message": document}
+    error = outer.get("error")
+    words: Mapping[str, Any] = error if isinstance(error, dict) else outer
+    message = (
+        words.get("message") or words.get("detail") or (error if isinstance(error, str) else "")
+    )
+    codes = [words.get(name) for name in ("code", "type", "status")]
+    code = next((each for each in codes if each and each != "error"), None) or status or "unknown"
+    told = str(message or "The provider said no more than that.")[: limits.ERROR_CHARS]
+    extensions: dict[str, Any] = {"class": error_class(status, codes, told)}
+    if retry_after_s is not None:
+        extensions["retry_after_s"] = retry_after_s
+    known_id = request_id or outer.get("request_id")
+    return UpstreamSaid(
+        told,
+        code=str(code),
+        provider_request_id=known_id if isinstance(known_id, str) else None,
+        **extensions,
+    )
+
+
+def strange(detail: str) -> UpstreamSaid:
+    """Return the error of an answer that is none of this wire's."""
+    return UpstreamSaid(detail, code="protocol", **{"class": "protocol"})
+
+
+def error_class(status: int | None, codes: list[Any], words: str) -> str:
+    """Return whose affair the error is."""
+    known = next(
+        (BY_CODE[code] for code in codes if isinstance(code, str) and code in BY_CODE), None
+    )
+    if known is None:
+        number = status or next((code for code in codes if isinstance(code, int)), None)
+        known = BY_STATUS.get(number or 0)
+    if known is None:
+        known = "server"
+        if number and number < FAILED:  # a redirect is none of the wire's answers
+            known = "invalid_request" if number >= REFUSED else "protocol"
+    if known == "invalid_request" and any(sign in words.lower() for sign in WINDOW):
+        return "context_length"
+    return known
