@@ -70,6 +70,7 @@ PROVIDER_CLOSE_S = 0.2  # a provider that has not closed its connection by then 
 PROVIDER_IDLE_S = 120.0  # no part for so long ends the job as transport_error
 IDLE_LOOKS = 24  # how often within PROVIDER_IDLE_S a silent call is looked for
 CALLS_WAITING_MAX = 10_000  # calls waiting for one endpoint; a few kB each
+ANSWER_TOKENS = 4096  # asked for where a wire wants a number and nobody knows the model's own
 CIRCUIT_FAILURES_MAX = 5  # failures in a row that open an endpoint's circuit
 CIRCUIT_OPEN_S = 10.0  # an open circuit refuses calls at once for so long
 JOB_ANSWER_S = 5.0  # a job that cannot say its end by then waits for the disk: the caller is told
