@@ -64,7 +64,7 @@ def open_store(
             require_current(reader)
         writer = open_database(path, role="writer", connect=connect)
         return Store(writer=writer, reader=reader, log_epoch=log_epoch(reader))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its schema may be damaged, in its words
         raise FolderUnusable(f"{path} cannot be opened: {error}.") from error
 
 

@@ -96,6 +96,15 @@ def test_a_flipped_bit_in_the_database_is_said_or_harms_nothing(place: float, bi
 
 
 @requirement("log.damage-is-never-data")
+def test_a_schema_whose_words_are_no_text_any_more_is_said() -> None:
+    files = dict(sound(checkpoints=True))
+    content = bytearray(files[FILE])
+    content[content.rindex(b"CREATE TABLE stream (") + len("CREATE ")] ^= 0x80
+
+    assert read(files | {FILE: bytes(content)}) == ({}, "FolderUnusable")
+
+
+@requirement("log.damage-is-never-data")
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_a_flipped_bit_in_the_wal_is_never_data(place: float, bit: int) -> None:
