@@ -1,10 +1,12 @@
 """Everything that must hold before a change lands: `python3 -m harness test [--only PART] [...]`.
 
 Theory: a part is one command and counts as one result, or, where pytest runs it, as its own counts.
-Two lanes run beside each other, one a core: the specs alone in the first, for they measure, and all
-short parts in the second. Each part has a budget in seconds, so that the whole stays under ten
-minutes on two cores; passing it is shown, and three times it is a failure. With arguments for
-pytest, pytest alone runs, with them. The last line printed is `N passed, N failed[, N skipped]`.
+Two workers, one a core, take the parts from one queue, the longest first. The specs are cut into
+slices by their folders; what no slice names is in the last one, so that no spec is left out. Each
+slice writes down what it showed of the contract, and a part behind all of them judges the union.
+Each part has a budget in seconds, so that the whole stays under ten minutes on two cores; passing
+it is shown, and three times it is a failure. With arguments for pytest, pytest alone runs, with
+them. The last line printed is `N passed, N failed[, N skipped]`.
 """
 
 from __future__ import annotations
@@ -49,72 +51,130 @@ class Result:
     words: str  # what it printed, or why it was skipped
 
 
-SPECS = Part(name="specs", command=("pytest", "-q"), budget_s=360)
-SHORT = (
+# Which specs run together, by what their paths begin with; the longest beginning decides.
+SLICES = {
+    "simulation": (
+        "specs/w01_streaming/test_crash.py",
+        "specs/w01_streaming/test_current_job.py",
+        "specs/w01_streaming/test_cut_anywhere.py",
+        "specs/w01_streaming/test_simulation.py",
+    ),
+    "processes": (
+        "specs/w01_streaming/test_durable_restart.py",
+        "specs/w01_streaming/test_full_disk.py",
+        "specs/w01_streaming/test_process.py",
+        "specs/w01_streaming/test_serve_as.py",
+        "specs/w01_streaming/test_shutdown.py",
+    ),
+    "commands": (
+        "specs/w01_streaming/test_chat.py",
+        "specs/w01_streaming/test_cli.py",
+        "specs/w01_streaming/test_replay.py",
+    ),
+    "units": ("specs/unit/",),
+    "specs": ("specs/",),
+}
+BUDGETS_S = {"simulation": 120, "processes": 90, "commands": 90, "units": 110, "specs": 120}
+SPECS = tuple(
+    Part(name=name, command=("pytest", "-q", f"--slice={name}"), budget_s=BUDGETS_S[name])
+    for name in SLICES
+)
+OTHERS = (
     Part(name="lint", command=("ruff", "check", "--output-format=concise", "."), budget_s=10),
     Part(name="format", command=("ruff", "format", "--check", "."), budget_s=10),
     Part(name="imports", command=("lint-imports", "--no-logo"), budget_s=20),
-    Part(name="types", command=("mypy",), budget_s=120),
+    Part(name="types", command=("mypy",), budget_s=90),
     Part(
         name="browser",
         command=("pytest", "-q", "-o", "trio_mode=false", "specs/browser"),
-        budget_s=180,
+        budget_s=170,
         needs=chromium.find_or_install,
         missing=chromium.MISSING,
     ),
     Part(
         name="streams",
         command=("python", "-m", "harness", "conformance", "durable-streams"),
-        budget_s=150,
+        budget_s=75,
         needs=conformance.find_or_install,
         missing=conformance.MISSING,
     ),
+    Part(
+        name="soak",
+        command=("python", "-m", "harness", "soak", "--small", "--minutes", "1"),
+        budget_s=90,
+    ),
 )
+UNION = Part(name="contract", command=("pytest", "-q", "specs/test_contract.py"), budget_s=20)
+PARTS = tuple(sorted((*SPECS, *OTHERS), key=lambda part: -part.budget_s))
+WORKERS = 2  # one a core
+
+
+def slice_of(path: str) -> str:
+    """Return the slice that a spec belongs to, by its path from the project's folder."""
+    found = [
+        (len(beginning), name)
+        for name, beginnings in SLICES.items()
+        for beginning in beginnings
+        if path.startswith(beginning)
+    ]
+    return max(found)[1]
 
 
 def main(arguments: list[str]) -> int:
     """Run all parts, or one, or pytest with arguments; the exit status is 0 when all holds."""
-    lanes: list[tuple[Part, ...]] = [(SPECS,), SHORT]
+    parts: tuple[Part, ...] = PARTS
     if arguments[:1] == ["--only"]:
         name = arguments[1] if len(arguments) > 1 else ""
-        chosen = tuple(part for part in (SPECS, *SHORT) if part.name == name)
-        if not chosen:
-            names = " | ".join(part.name for part in (SPECS, *SHORT))
+        parts = tuple(part for part in PARTS if part.name == name)
+        if not parts:
+            names = " | ".join(part.name for part in PARTS)
             print(f"usage: python3 -m harness test --only {names}", file=sys.stderr)
             return 2
-        lanes, arguments = [chosen], arguments[2:]
+        arguments = arguments[2:]
     elif arguments:
-        lanes = [(SPECS,)]
-    with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
-        running = [pool.submit(run_lane, lane, tuple(arguments)) for lane in lanes]
-        results = [result for future in running for result in future.result()]
+        parts = (Part(name="specs", command=("pytest", "-q"), budget_s=600),)
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder)
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            results = list(
+                pool.map(lambda part: run_and_tell(part, tuple(arguments), shown), parts)
+            )
+        if parts is PARTS:
+            results.append(run_and_tell(UNION, (), shown))
     return report(results)
 
 
-def run_lane(parts: tuple[Part, ...], arguments: tuple[str, ...]) -> list[Result]:
-    """Run parts one after another, and print what each said as soon as it ended."""
-    results = []
-    for part in parts:
-        result = run(part, arguments)
-        print(f"== {part.name}: {'FAILED' if result.failed else 'ok'}", flush=True)
-        if result.failed or "pytest" in part.command:
-            print(result.words.rstrip(), flush=True)
-        results.append(result)
-    return results
+def run_and_tell(part: Part, arguments: tuple[str, ...], shown: Path) -> Result:
+    """Run one part, and print what it said as soon as it ended.
+
+    Args:
+        shown: the folder in which slices leave what they showed of the contract.
+    """
+    result = run(part, command_of(part, arguments, shown))
+    print(f"== {part.name}: {'FAILED' if result.failed else 'ok'}", flush=True)
+    if result.failed or "pytest" in part.command:
+        print(result.words.rstrip(), flush=True)
+    return result
 
 
-def run(part: Part, arguments: tuple[str, ...]) -> Result:
+def command_of(part: Part, arguments: tuple[str, ...], shown: Path) -> list[str]:
+    """Return what is run for a part."""
+    program, *rest = part.command
+    leaves = [f"--shown={shown}"] if part in SPECS or part is UNION else []
+    return [str(setup.BIN / program), *rest, *arguments, *leaves]
+
+
+def run(part: Part, command: list[str]) -> Result:
+    """Run one part, unless what it needs is missing."""
     began = time.monotonic()
     if part.needs is not None and part.needs() is None:
         return Result(
             part=part, passed=0, failed=0, skipped=1, seconds=0, words=f"skipped: {part.missing}"
         )
-    program, *rest = part.command
     with tempfile.TemporaryDirectory() as folder:
         xml, output = Path(folder) / "counts.xml", Path(folder) / "output.txt"
-        counted = [f"--junitxml={xml}"] if program == "pytest" else []
-        command = [str(setup.BIN / program), *rest, *arguments, *counted]
-        status = run_into(output, command, timeout_s=PATIENCE * part.budget_s)
+        counted = [f"--junitxml={xml}"] if "pytest" in part.command else []
+        status = run_into(output, [*command, *counted], timeout_s=PATIENCE * part.budget_s)
         passed, failed, skipped = counts(xml, status)
         words = output.read_text(encoding="utf-8", errors="replace")
     seconds = time.monotonic() - began

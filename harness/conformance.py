@@ -10,6 +10,7 @@ no test file under vitest 4.1.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import setup
+from harness import open_responses, setup
 
 HERE = Path(__file__).parent / "durable_streams"
 KEPT = setup.VENV / "conformance" / "durable-streams"
@@ -38,10 +39,13 @@ INSTALL_S, SUITE_S, CHECK_S = 300, 600, 120
 MISSING = "node 20 or newer, and the protocol's own packages"
 NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
+USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
 
 
 def main(argv: list[str]) -> int:
     """Run everything, or one part; return 0 when all of it passed."""
+    if argv[:1] == ["open-responses"]:
+        return open_responses.main(argv[1:])
     chosen: tuple[str, ...] = NAMES
     if argv[1:2] == ["--only"] and argv[2:3] and argv[2] in NAMES:
         chosen, argv = (argv[2],), argv[:1]
@@ -64,6 +68,20 @@ def find_or_install() -> str | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None or version_of(node) < NODE_MIN:
         return None
+    with _alone():
+        return _install(npm)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep another run of ours from installing at the same time."""
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    with (KEPT.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install(npm: str) -> str | None:
     stamp = KEPT / "installed.json"
     wanted = json.dumps([*PACKAGES, PYTHON_PACKAGE])
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
@@ -80,7 +98,9 @@ def find_or_install() -> str | None:
                 return None
         stamp.write_text(wanted, encoding="utf-8")
     for file in HERE.glob("*.mjs"):  # node finds packages beside the file that asks for them
-        shutil.copy(file, KEPT / file.name)
+        copy = KEPT / file.name
+        if not copy.exists() or copy.read_bytes() != file.read_bytes():
+            shutil.copy(file, copy)  # no other run is reading a half of it
     return str(KEPT)
 
 

@@ -1,6 +1,7 @@
 """What holds for every spec of a run: a bound on each, and at its end what is not proved.
 
 The browser's specs are a pytest run of their own, without trio mode: playwright has its own loop.
+A run may be one slice of all specs (`harness/checks.py`); the last run judges what all have shown.
 An async spec runs under `trio.fail_after`, so that no await in it is without a bound; under a
 virtual clock the bound is virtual too, and a spec that waits for nothing at all fails at once.
 """
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 import trio
 
+from harness.checks import SLICES, slice_of
 from specs.requirements import IDS, proved
+from specs.support import slices
 
 BROWSER = Path(__file__).parent / "browser"
 BOUND_S = 100  # below faulthandler_timeout, so that a hanging spec fails and the run goes on
@@ -30,21 +33,44 @@ AsyncSpec = Callable[..., Awaitable[None]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("requirements_strict", "fail on a promise without a spec", "bool", default=False)
+    parser.addoption("--slice", choices=tuple(SLICES), help="run the specs of one slice")
+    parser.addoption(
+        "--shown",
+        type=Path,
+        metavar="FOLDER",
+        help="a slice leaves there what it showed of the contract; a run of none judges the union",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path == BROWSER and config.getini("trio_mode") else None
+    if collection_path == BROWSER and config.getini("trio_mode"):
+        return True
+    chosen = config.option.slice
+    if chosen is None or collection_path.suffix != ".py":
+        return None
+    path = collection_path.relative_to(BROWSER.parents[1]).as_posix()
+    return True if slice_of(path) != chosen else None
 
 
 def is_full(config: pytest.Config) -> bool:
     """Whether all specs of the run are to run, none chosen."""
-    chosen = config.option.keyword or config.option.markexpr
+    option = config.option
+    chosen = option.keyword or option.markexpr or option.slice
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
+def is_judge(config: pytest.Config) -> bool:
+    """Whether slices have run, and this run is to judge what they showed together."""
+    return config.option.shown is not None and config.option.slice is None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     last = [item for item in items if item.name == LAST]
-    items[:] = [item for item in items if item.name != LAST] + (last if is_full(config) else [])
+    rest = [item for item in items if item.name != LAST]
+    if is_judge(config):
+        rest = []
+        proof().shown |= slices.read(config.option.shown)
+    items[:] = rest + (last if is_full(config) or is_judge(config) else [])
     for item in items:
         if isinstance(item, pytest.Function):
             virtual = VIRTUAL_CLOCKS & set(item.fixturenames)
@@ -67,6 +93,19 @@ def bounded(spec: AsyncSpec, seconds: float) -> AsyncSpec:
             await spec(*args, **kwargs)
 
     return run
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    option = session.config.option
+    if option.slice and option.shown:
+        slices.write(option.shown, option.slice, proof().shown)
+
+
+def proof() -> Any:
+    """What this run has shown of the contract."""
+    from specs.support.server import PROOF  # noqa: PLC0415  most runs of a few specs need no server
+
+    return PROOF
 
 
 def pytest_terminal_summary(

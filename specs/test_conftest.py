@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from harness.checks import SLICES
 from specs.conftest import BOUND_S, VIRTUAL_BOUND_S, bounded
+from specs.support import slices
 
 
 async def test_an_async_spec_has_a_deadline() -> None:
@@ -32,3 +36,22 @@ async def test_a_spec_that_hangs_ends_at_its_bound(autojump_clock: MockClock) ->
     with pytest.raises(trio.TooSlowError):
         await bounded(trio.sleep_forever, 5)()
     assert trio.current_time() == began + 5
+
+
+def test_what_is_judged_is_what_all_slices_have_shown_together(tmp_path: Path) -> None:
+    health = ("GET", "/api/health", 200, "")
+    for number, name in enumerate(SLICES):
+        slices.write(tmp_path, name, {health, ("POST", f"/{number}", 422, "invalid")})
+
+    assert slices.read(tmp_path) == {
+        health,
+        *(("POST", f"/{number}", 422, "invalid") for number in range(len(SLICES))),
+    }
+
+
+def test_a_slice_that_left_nothing_behind_is_named(tmp_path: Path) -> None:
+    first, *others = SLICES
+    slices.write(tmp_path, first, set())
+
+    with pytest.raises(pytest.UsageError, match=f"to their end: {', '.join(others)}$"):
+        slices.read(tmp_path)

@@ -1,8 +1,10 @@
 """The runner of others' suites: what it counts as passed, and what it says without node."""
 
+from pathlib import Path
+
 import pytest
 
-from harness import checks, conformance
+from harness import checks, conformance, open_responses
 
 
 def test_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +34,15 @@ def test_the_version_of_what_is_no_node_is_none() -> None:
 
 
 def test_the_suite_is_a_part_of_the_test_run_or_skipped_by_name() -> None:
-    [part] = [part for part in checks.SHORT if part.name == "streams"]
+    [part] = [part for part in checks.PARTS if part.name == "streams"]
     assert part.command[1:] == ("-m", "harness", "conformance", "durable-streams")
     assert part.missing == conformance.MISSING
+
+
+def test_a_suite_that_is_nowhere_is_skipped_by_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(open_responses.VARIABLE, raising=False)
+    assert conformance.main(["open-responses"]) == 0
+    assert conformance.main(["open-responses", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.count("skipped: the Open Responses suite") == 2
