@@ -11,15 +11,13 @@ Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Inpu
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness import faults
 from harness.simulation import plan as plans
@@ -27,6 +25,9 @@ from harness.simulation.machine import Build
 from harness.simulation.plan import Plan
 from harness.simulation.planted import PLANTED
 from harness.simulation.world import simulate
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 SHRINK_RUNS: Final = 120  # runs spent on leaving steps out; by then a plan can be read
 SHARE: Final = 10  # seeds handed to a core at once
@@ -104,6 +105,9 @@ def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN)
 
 
 def _processes(jobs: int) -> ProcessPoolExecutor:
+    import multiprocessing  # noqa: PLC0415  a replay needs none, and takes less than a second
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
     return ProcessPoolExecutor(max_workers=jobs, mp_context=context)
 

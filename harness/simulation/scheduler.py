@@ -108,9 +108,11 @@ def _turns(
             elif not runner.runq:
                 _leap(runner, clock)
             runner.deadlines.expire(clock.now_s)
-            ready = sorted(runner.runq, key=_birth)
+            ready = list(runner.runq)
             runner.runq.clear()
-            chance.shuffle(ready)
+            if len(ready) > 1:
+                ready.sort(key=_birth)
+                chance.shuffle(ready)
             for task in ready:
                 _take_turn(runner, task)
     finally:
