@@ -7,11 +7,13 @@ of its turns, each at its place; one that was taken out stays out, also of what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from actors import items_in, items_out
+from actors.claims import Claim
 from actors.items_in import Item
 from actors.spine import Spine
 from actors.turns import entries, output_items
@@ -22,8 +24,21 @@ from runtime.problems import Invalid, NotFound, ShuttingDown
 from store import change, conversations, event_log, turns
 from store.conversations import ConversationRow
 from store.database import Database
+from store.idempotency import IdempotencyRow
 from store.turns import ThreadItemRow, ThreadRow
 from store.writer import Append
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """How what was made is shown, and the key under which that is kept."""
+
+    shown: Callable[[Any], Any]
+    claim: Claim | None
+
+    def record(self, caller: Caller, view: Any, at_ms: int) -> IdempotencyRow | None:
+        """Return the row that answers the next call with the key."""
+        return self.claim.record(caller, view, at_ms) if self.claim else None
 
 
 class Threads:
@@ -38,9 +53,14 @@ class Threads:
         self._spine, self._named = spine, named
 
     async def create(
-        self, caller: Caller, metadata: Mapping[str, str], given: Any, request_id: str
-    ) -> ThreadRow:
-        """Begin a thread with some items; it is durable when this returns."""
+        self,
+        caller: Caller,
+        metadata: Mapping[str, str],
+        given: Any,
+        request_id: str,
+        receipt: Receipt,
+    ) -> Any:
+        """Begin a thread with some items, durable when this returns; return how it is shown."""
         if not self._spine.starts_jobs:
             raise ShuttingDown("The service is stopping.")
         now_ms = self._spine.clock.now_ms()
@@ -54,6 +74,7 @@ class Threads:
         )
         stream, kept = f"conversations/{row.id}", orjson.dumps(metadata)
         items = self._read(caller, given)
+        view = receipt.shown(ThreadRow(id=row.id, metadata=kept, created_at_ms=now_ms))
 
         def rows(db: Database) -> None:
             event_log.create_stream(db, stream, row.tenant, row.user)
@@ -72,9 +93,10 @@ class Threads:
                 access=lambda _: True,
                 rows=rows,
                 appends=(Append(stream=stream, after=0, records=first),),
+                idempotency=receipt.record(caller, view, now_ms),
             )
         )
-        return ThreadRow(id=row.id, metadata=kept, created_at_ms=now_ms)
+        return view
 
     def find(self, caller: Caller, id: str) -> ThreadRow:
         """Return the caller's thread.
@@ -129,15 +151,19 @@ class Threads:
                 return item
         raise NotFound("There is no such item in this conversation.")
 
-    async def put(self, caller: Caller, id: str, given: Any, request_id: str) -> list[Item]:
-        """Put items at the end of a thread; return them."""
+    async def put(
+        self, caller: Caller, id: str, given: Any, request_id: str, receipt: Receipt
+    ) -> Any:
+        """Put items at the end of a thread; return how they are shown."""
         self.find(caller, id)
         items = self._read(caller, given)
         if not items:
             raise Invalid.at("/items", "There is no item to put there.")
+        view = receipt.shown([shown_input(item) for item in items])
         rows = lambda db: _put(db, id, items)
-        await self._change(caller, id, "thread.put", rows, request_id)
-        return [shown_input(item) for item in items]
+        record = receipt.record(caller, view, self._spine.clock.now_ms())
+        await self._change(caller, id, "thread.put", rows, request_id, record)
+        return view
 
     async def take_out(self, caller: Caller, id: str, item_id: str, request_id: str) -> ThreadRow:
         """Take an item out of a thread, whoever said it."""
@@ -161,7 +187,13 @@ class Threads:
         return items
 
     async def _change(
-        self, caller: Caller, id: str, action: str, rows: Callable[[Database], None], asked_by: str
+        self,
+        caller: Caller,
+        id: str,
+        action: str,
+        rows: Callable[[Database], None],
+        asked_by: str,
+        record: IdempotencyRow | None = None,
     ) -> None:
         await self._spine.writer.write(
             change.change(
@@ -172,6 +204,7 @@ class Threads:
                 request_id=asked_by,
                 access=lambda db: turns.get_thread(db, caller, id) is not None,
                 rows=rows,
+                idempotency=record,
             )
         )
 

@@ -200,3 +200,17 @@ async def test_a_conversation_is_changed_and_deleted() -> None:
     assert [each.status_code for each in (empty, many)] == [400, 400]
     assert gone.json() == {"id": made["id"], "object": "conversation.deleted", "deleted": True}
     assert [each.status_code for each in after] == [404] * 6
+
+
+@requirement("responses.conversations", "responses.idempotent")
+async def test_one_key_begins_one_conversation_and_puts_items_there_once() -> None:
+    async with service() as running:
+        client = await running.client()
+        key = {"Idempotency-Key": "k"}
+        made = [await client.post("/v1/conversations", json={}, headers=key) for _ in range(2)]
+        path, body = f"/v1/conversations/{made[0].json()['id']}/items", [api.message("x")]
+        put = [await client.post(path, json={"items": body}, headers=key) for _ in range(2)]
+        held = (await client.get(path)).json()["data"]
+    assert (made[0].text, put[0].text) == (made[1].text, put[1].text)
+    assert [each.headers["Idempotent-Replayed"] for each in (made[1], put[1])] == ["true"] * 2
+    assert [item["id"] for item in held] == [put[0].json()["data"][0]["id"]]

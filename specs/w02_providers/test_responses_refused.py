@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runtime import limits
 from specs.requirements import requirement
 from specs.support import responses as api
 from specs.support.faults import break_the_audit
@@ -137,11 +138,21 @@ async def test_an_unfinished_answer_is_never_shown_as_completed(
     assert said.get("reason") or (response["error"] or {}).get("code", "") == told or told == ""
 
 
-async def test_what_cannot_be_audited_does_not_happen(running_broken: Service) -> None:
-    client = await running_broken.client()
+async def test_what_cannot_be_audited_does_not_happen() -> None:
+    scripted = Scripted()
+    async with service(providers=(scripted,)) as running:
+        await unaudited(running, scripted)
+
+
+async def unaudited(running: Service, scripted: Scripted) -> None:
+    client = await running.client()
+    running_id, _ = await api.started(client, scripted)
     own = (await api.create(client))["id"]
-    thread = (await client.post("/v1/conversations", json={})).json()["id"]
-    await break_the_audit(running_broken)
+    said_there = {"items": [api.message("x")]}
+    thread = (await client.post("/v1/conversations", json=said_there)).json()["id"]
+    items = (await client.get(f"/v1/conversations/{thread}/items")).json()
+    item = items["data"][0]["id"]
+    await break_the_audit(running)
     said = [
         await client.post("/v1/responses", json={"input": "x"}),
         await client.post("/v1/responses", json={"input": "x", "store": False}),
@@ -150,7 +161,9 @@ async def test_what_cannot_be_audited_does_not_happen(running_broken: Service) -
         await client.post("/v1/conversations", json={}),
         await client.post(f"/v1/conversations/{thread}", json={"metadata": {}}),
         await client.post(f"/v1/conversations/{thread}/items", json={"items": [api.message("x")]}),
+        await client.delete(f"/v1/conversations/{thread}/items/{item}"),
         await client.delete(f"/v1/conversations/{thread}"),
+        await client.post(f"/v1/responses/{running_id}/cancel"),
     ]
     assert [(e.status_code, e.json()["error"]["code"]) for e in said] == [
         (503, "audit_unavailable")
@@ -158,7 +171,30 @@ async def test_what_cannot_be_audited_does_not_happen(running_broken: Service) -
     assert (await client.get(f"/v1/responses/{own}")).status_code == 200
 
 
-@pytest.fixture
-async def running_broken() -> Any:
+async def test_where_there_is_no_room_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     async with service() as running:
-        yield running
+        client = await running.client()
+        own = (await api.create(client))["id"]
+        running.services.readers._most_per_caller = 0
+        streams = [
+            await client.post("/v1/responses", json={"input": "x", "stream": True}),
+            await client.get(f"/v1/responses/{own}", params={"stream": "true"}),
+        ]
+        monkeypatch.setattr(limits, "MEMORY_JOBS_MAX", 0)
+        full = await client.post("/v1/responses/compact", json={"model": "echo", "input": "x"})
+        running.services.tree.start_no_more()
+        monkeypatch.undo()
+        stopping = [
+            await client.post("/v1/responses", json={"input": "x"}),
+            await client.post("/v1/responses", json={"input": "x", "store": False}),
+            await client.post("/v1/responses/compact", json={"model": "echo", "input": "x"}),
+            await client.post("/v1/conversations", json={}),
+        ]
+    assert [(e.status_code, e.json()["error"]["code"]) for e in (*streams, full, *stopping)] == [
+        (429, "rate_limit_exceeded"),
+        (429, "rate_limit_exceeded"),
+        (503, "busy"),
+        *[(503, "shutting_down")] * 4,
+    ]
+    assert {each.headers["Retry-After"] for each in (*streams, full)} == {"1"}
+    assert streams[0].json()["error"]["type"] == "rate_limit_error"

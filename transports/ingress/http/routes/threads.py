@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from quart import Blueprint
 
-from actors.threads import Threads
+from actors.threads import Receipt, Threads
 from runtime.problems import AuditUnavailable, ShuttingDown
 from store.turns import ThreadRow
 from transports.ingress.http.context import services
@@ -56,14 +56,15 @@ class NewItems:
     "Begin a conversation.",
     body=NewThread,
     answers=ThreadView,
+    idempotent=True,
     problems=(AuditUnavailable, ShuttingDown),
 )
 async def create_thread(call: Call[NewThread, Nothing]) -> ThreadView:
-    body = call.body
-    row = await _threads().create(
-        call.caller, body.metadata or {}, body.items or (), call.request_id
+    body, receipt = call.body, Receipt(shown=_shown, claim=call.claim)
+    view: ThreadView = await _threads().create(
+        call.caller, body.metadata or {}, body.items or (), call.request_id, receipt
     )
-    return _shown(row)
+    return view
 
 
 @routes.get("/<id>")
@@ -97,10 +98,19 @@ async def list_items(call: Call[Nothing, ItemsQuery], id: str) -> ItemsView:
 
 
 @routes.post("/<id>/items")
-@operation("Put items at its end.", body=NewItems, answers=ItemsView, problems=(AuditUnavailable,))
+@operation(
+    "Put items at its end.",
+    body=NewItems,
+    answers=ItemsView,
+    idempotent=True,
+    problems=(AuditUnavailable,),
+)
 async def put_items(call: Call[NewItems, Nothing], id: str) -> ItemsView:
-    made = await _threads().put(call.caller, id, call.body.items, call.request_id)
-    return listing.listed(made)
+    receipt = Receipt(shown=listing.listed, claim=call.claim)
+    view: ItemsView = await _threads().put(
+        call.caller, id, call.body.items, call.request_id, receipt
+    )
+    return view
 
 
 @routes.get("/<id>/items/<item>")
