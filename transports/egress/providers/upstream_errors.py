@@ -66,7 +66,7 @@ WINDOW: Final = (
     "too many tokens",
     "too long",
 )
-REFUSED, FAILED = 400, 500  # RFC 9110: the first client error and the first server error
+REDIRECTED, REFUSED, FAILED = 300, 400, 500  # RFC 9110: where these kinds of status begin
 
 
 def said(
@@ -119,7 +119,7 @@ def error_class(status: int | None, codes: list[Any], words: str) -> str:
         known = BY_STATUS.get(number or 0)
     if known is None:
         known = "server"
-        if number and number < FAILED:  # a redirect is none of the wire's answers
+        if number and REDIRECTED <= number < FAILED:  # a redirect is none of the wire's answers
             known = "invalid_request" if number >= REFUSED else "protocol"
     if known == "invalid_request" and any(sign in words.lower() for sign in WINDOW):
         return "context_length"
