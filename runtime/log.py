@@ -40,7 +40,7 @@ class Head:
 class Segment:
     """Consecutive records of one stream, with their renderings kept for all who ask."""
 
-    __slots__ = ("_rendered", "_wholes", "ends", "records", "size_bytes")
+    __slots__ = ("_records", "_rendered", "_wholes", "ends", "first", "last", "size_bytes")
 
     def __init__(self, records: Sequence[Record], *, ends: bool | None = None) -> None:
         """Take the records.
@@ -48,20 +48,26 @@ class Segment:
         Args:
             ends: whether the stream ended with them; None where only its head can tell.
         """
-        self.records, self.ends = records, ends
-        self.size_bytes = sum(len(record.body) for record in records)
+        self._records, self.ends = records, ends
+        self.first, self.last = records[0].sequence, records[-1].sequence
+        self.size_bytes = sum([len(record.body) for record in records])
         self._rendered: dict[Callable[[Record], bytes], bytes] = {}
         self._wholes: dict[Callable[[Segment], bytes], bytes] = {}
 
     @property
-    def first(self) -> int:
-        """Sequence of the first record."""
-        return self.records[0].sequence
+    def records(self) -> Sequence[Record]:
+        """The records, in order."""
+        return self._records
 
     @property
-    def last(self) -> int:
-        """Sequence of the last record."""
-        return self.records[-1].sequence
+    def bodies(self) -> Sequence[bytes]:
+        """The bodies of the records, in order."""
+        return [record.body for record in self.records]
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return self.last - self.first + 1
 
     def after(self, cursor: int) -> Segment:
         """Return the part of the segment that follows `cursor`; itself when that is all of it."""
@@ -104,6 +110,33 @@ class Segment:
                 self._wholes.clear()
             rendered = self._wholes[encode] = encode(self)
         return rendered
+
+
+class Alike(Segment):
+    """Records of one kind, each made when it is asked for.
+
+    A page of a long log is sent as it was read, and to make its records is half of the cost.
+    """
+
+    __slots__ = ("_bodies", "_kind")
+
+    def __init__(self, first: int, kind: str, bodies: Sequence[bytes], size_bytes: int) -> None:
+        """Take what the records are made of; `size_bytes` is that of all bodies."""
+        self._records, self.ends = (), None
+        self._kind, self._bodies, self.size_bytes = kind, bodies, size_bytes
+        self.first, self.last = first, first + len(bodies) - 1
+        self._rendered, self._wholes = {}, {}
+
+    @property
+    def records(self) -> Sequence[Record]:
+        if not self._records:
+            numbered = enumerate(self._bodies, self.first)
+            self._records = [Record(sequence, self._kind, body) for sequence, body in numbered]
+        return self._records
+
+    @property
+    def bodies(self) -> Sequence[bytes]:
+        return self._bodies
 
 
 class EventLog(Protocol):
@@ -195,10 +228,10 @@ def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -
     chosen: list[Segment] = []
     for segment in segments:
         piece = segment.after(after)
-        if len(piece.records) > limit:
+        if piece.count > limit:
             piece = Segment(piece.records[:limit])
         chosen.append(piece)
-        limit -= len(piece.records)
+        limit -= piece.count
         size_bytes -= piece.size_bytes
         if limit <= 0 or size_bytes <= 0:
             break

@@ -286,7 +286,7 @@ async def test_a_log_that_cannot_be_read_is_met_by_each_reader_itself(
 
 async def test_while_many_are_sent_to_others_have_a_turn(autojump_clock: MockClock) -> None:
     async with crowd() as all_of_them:
-        sockets = [Socket() for _ in range(3 * limits.PUMP_WRITES)]
+        sockets = [Socket() for _ in range(5 * limits.PUMP_WRITES)]
         for each in sockets:
             await all_of_them.follow(each)
         await all_of_them.tell("a")
@@ -300,5 +300,6 @@ async def test_while_many_are_sent_to_others_have_a_turn(autojump_clock: MockClo
         all_of_them.story.say("b")
         with trio.fail_after(10):
             await other()
-        assert max(b - a for a, b in pairwise(seen)) <= limits.PUMP_WRITES
+        turns = [b - a for a, b in pairwise(seen)]
+        assert max(turns) <= 2 * limits.PUMP_WRITES  # whose turn is first is chance
         assert {each.body for each in sockets} == {all_of_them.told}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import limits
-from runtime.log import Head, Record, Segment, Tail
+from runtime.log import Alike, Head, Record, Segment, Tail
 from runtime.problems import LogCorrupt
 from specs.requirements import requirement
 from specs.unit.store.kit import append, fill, ids, make, opened, record
@@ -118,6 +118,48 @@ def test_a_flipped_bit_is_never_read_as_data(store: Store, tmp_path: Path, flipp
     with pytest.raises(LogCorrupt):
         log.read(STREAM, after=5)
     assert [each.sequence for each in log.read(STREAM, after=6)[0].records] == [7, 8, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("harm", "trigger"),
+    [
+        ("UPDATE event SET body = CAST('{}' AS BLOB) WHERE sequence = 50", "event_kept"),
+        ("UPDATE event SET checksum = checksum + 1 WHERE sequence = 50", "event_kept"),
+        ("DELETE FROM event WHERE sequence = 50", "event_stays"),
+    ],
+)
+def test_damage_within_a_full_page_is_found_at_its_event(
+    store: Store, tmp_path: Path, harm: str, trigger: str
+) -> None:
+    fill(store, STREAM, 100, size=1000)
+    damage(tmp_path, f"DROP TRIGGER {trigger}", harm)
+    log = SqliteEventLog(store.reader)
+
+    [page] = log.read(STREAM, after=0)
+    assert (page.first, page.last) == (1, 49)
+    with pytest.raises(LogCorrupt):
+        log.read(STREAM, after=49)
+
+
+def test_a_full_page_reads_the_same_whether_its_events_are_alike_or_not(store: Store) -> None:
+    fill(store, STREAM, 100, size=1000)
+    fill(store, "jobs/2", 10, size=1000)
+    odd = Record(11, "item.completed", b"{}")
+    rest = [record(12 + place, "x" * 1000) for place in range(90)]
+    commit_one(
+        store.writer, Write(appends=(Append(stream="jobs/2", after=10, records=(odd, *rest)),))
+    )
+    log = SqliteEventLog(store.reader)
+    [alike], [mixed] = log.read(STREAM, after=0), log.read("jobs/2", after=0)
+
+    assert (type(alike), type(mixed)) == (Alike, Segment)
+    assert [each.sequence for each in alike.records] == list(range(1, alike.last + 1))
+    assert {each.kind for each in alike.records} == {"item.delta"}
+    assert alike.bodies == [each.body for each in alike.records]
+    assert alike.size_bytes == sum(len(each.body) for each in alike.records)
+    assert alike.count == len(alike.records)
+    assert (mixed.records[10], mixed.count) == (odd, len(mixed.records))
+    assert list(mixed.records[:10]) == list(alike.records[:10])
 
 
 def test_a_missing_event_is_never_skipped(store: Store, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def read_page(
         if not segments:
             break
         for segment in segments:
-            bodies += [record.body for record in segment.records]
+            bodies += segment.bodies
             size_bytes += segment.size_bytes
         after = segments[-1].last
         await trio.lowlevel.checkpoint()

@@ -71,7 +71,7 @@ class LogCourse:
         newest = segments[-1].records[-1]
         return Load(
             data=b"".join([segment.render(frame) for segment in segments]),
-            events=sum(len(segment.records) for segment in segments),
+            events=sum(segment.count for segment in segments),
             reached=newest.sequence,
             is_last=newest.kind == self.terminal,
         )
@@ -115,7 +115,7 @@ class Reader(Following):
             for segment in place.read():
                 pieces.append(rendered := segment.render(render))
                 size_bytes += len(rendered)
-                lag += len(segment.records)
+                lag += segment.count
             if place.ended:
                 self._follows.remove(follow)
             if size_bytes >= limits.PAGE_BYTES:

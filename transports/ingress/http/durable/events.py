@@ -26,7 +26,7 @@ from runtime.hub import Hub
 from runtime.log import EventLog, Segment
 from runtime.offsets import offset_of
 from transports.ingress.http.durable.cursors import interval_at
-from transports.ingress.http.durable.pages import after_comma, plain
+from transports.ingress.http.durable.pages import plain, values
 from transports.ingress.http.following import Following
 from transports.ingress.http.pump import Load
 from transports.ingress.http.readers import Readers
@@ -49,9 +49,9 @@ class Frames:
     def __call__(self, segment: Segment) -> bytes:
         """Return both events."""
         offset = offset_of(self.base + segment.last)
-        data = segment.render(after_comma if self.json else plain)
+        data = segment.render_whole(values if self.json else plain)
         if self.json:
-            data = b"[" + data[1:] + b"]"
+            data = b"[%b]" % data
         if not self.text:
             data = base64.b64encode(data)
         if b"\n" in data or b"\r" in data or data.startswith(b" "):
@@ -103,7 +103,7 @@ class StreamCourse:
 
     def rendered(self, found: Sequence[tuple[Link, Segment]]) -> Load:
         """Return a page as its readers are sent it."""
-        count = sum(len(segment.records) for _, segment in found)
+        count = sum(segment.count for _, segment in found)
         last_link, last = found[-1]
         caught_up = (
             last_link.last is None

@@ -18,21 +18,21 @@ from actors import stream_view
 from actors.stream_body import is_json
 from actors.stream_view import View
 from runtime.hub import Hub
-from runtime.log import EventLog, Record
+from runtime.log import EventLog, Segment
 from runtime.offsets import offset_of
 from runtime.problems import NotFound
 
 NO_CACHE: Final = "private, no-cache"  # may be kept, and asked about before it is used again
 
 
-def after_comma(record: Record) -> bytes:
-    """Return a JSON value as it follows another in an array."""
-    return b"," + record.body
+def values(segment: Segment) -> bytes:
+    """Return JSON values as they stand in an array, without its brackets."""
+    return b",".join(segment.bodies)
 
 
-def plain(record: Record) -> bytes:
-    """Return the bytes of an append."""
-    return record.body
+def plain(segment: Segment) -> bytes:
+    """Return the bytes of appends."""
+    return b"".join(segment.bodies)
 
 
 class Pages(ResponseBody, AsyncIterator[bytes]):
@@ -63,27 +63,26 @@ class Pages(ResponseBody, AsyncIterator[bytes]):
             raise StopAsyncIteration
         if self._begun:
             await trio.lowlevel.checkpoint()
-        page = await self._page()
-        if self._json:
-            page = page if self._begun else b"[" + page[1:]
-            page = page + b"]" if self.is_over() else page
-        self._begun = True
-        return page
+        begins, self._begun = b"," if self._begun else b"[", True
+        pieces = await self._page()
+        if not self._json:
+            return b"".join(pieces)
+        return b"%b%b%b" % (begins, b",".join(pieces), b"]" if self.is_over() else b"")
 
-    async def _page(self) -> bytes:
-        render = after_comma if self._json else plain
+    async def _page(self) -> list[bytes]:
+        render = values if self._json else plain
         pieces: list[bytes] = []
         while not pieces and self._after < self._end:
             for link, segment in stream_view.read(self._log, self._links, self._after):
                 part = segment.upto(self._end - link.base)
-                pieces.append(part.render(render))
+                pieces.append(part.render_whole(render))
                 self._after = link.base + part.last
                 if self._after >= self._end:
                     break
             if not pieces:
                 await self._wait()
         self._over = self._after >= self._end
-        return b"".join(pieces)
+        return pieces
 
     async def _wait(self) -> None:
         """Wait for a commit to be announced that the head knows of already."""
