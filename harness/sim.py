@@ -139,17 +139,15 @@ def shrink(plan: Plan, build: Build | None = None, runs: int = SHRINK_RUNS) -> t
     law = _broken(plan, build)
     size = len(kept) // 2
     while size and runs > 0:
-        for start in range(0, len(kept), size):
+        start = 0
+        while start < len(kept) and runs > 0:
             fewer = kept[:start] + kept[start + size :]
             runs -= 1
             if fewer and _broken(plan.keep(fewer), build) == law:
                 kept = fewer
-                break
-            if runs <= 0:
-                break
-        else:
-            size //= 2
-        size = min(size, len(kept) // 2)
+            else:
+                start += size
+        size //= 2
     return kept
 
 
