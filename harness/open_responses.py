@@ -1,7 +1,7 @@
 """`python3 -m harness conformance open-responses [FOLDER]`: the specification's own suite.
 
 Theory: the suite is on no package registry, so that whoever has a copy of it names its folder, here
-or in RUNCHAT_OPEN_RESPONSES; without one it is skipped by name. It is copied beside the packages it
+or in OPEN_RESPONSES_SUITE; without one it is skipped by name. It is copied beside the packages it
 needs, and nothing of it is kept in the project. It is run twice against a real server: with the
 model `echo`, and with a model that a scripted upstream answers over real sockets. There is no list
 of expected failures. The last line printed is `passed/total` of both runs.
@@ -23,7 +23,7 @@ from typing import Any
 
 from harness import setup
 
-VARIABLE = "RUNCHAT_OPEN_RESPONSES"
+VARIABLE = "OPEN_RESPONSES_SUITE"
 KEPT = setup.VENV / "conformance" / "open-responses"
 PACKAGES = ("bun@1.4.5", "zod@3")
 PARTS = ("bin", "src", "tsconfig.json")  # of the suite; its pages and schemas are not needed
