@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
+import orjson
 import pytest
 
 from runtime import problems
@@ -12,6 +14,7 @@ from runtime.problems import Problem
 from specs.requirements import requirement
 from specs.support import talk
 from specs.support.server import PROOF, Service, service
+from transports.ingress.http import openai_errors
 from transports.ingress.http.openapi import common
 from transports.ingress.http.operation import Operation
 
@@ -23,6 +26,16 @@ BODIES = {  # a body that each operation with one takes
     "create_conversation": b"{}",
     "start_job": b'{"input": "hello"}',
     "abort_job": b"{}",
+    "add_endpoint": b'{"name": "up", "base_url": "https://api.example/v1"}',
+    "change_endpoint": b"{}",
+    "test_endpoint": b"{}",
+    "create_response": b'{"model": "echo", "input": "hello"}',
+    "compact_response": b'{"model": "echo", "input": "hello"}',
+    "count_input_tokens": b'{"model": "echo", "input": "hello"}',
+    "cancel_response": b"{}",
+    "create_thread": b"{}",
+    "update_thread": b'{"metadata": {}}',
+    "put_items": b'{"items": [{"type": "message", "role": "user", "content": "hello"}]}',
     "put_subscription": b'{"type": "pull-wake", "pattern": "a/*", "wake_stream": "wakes"}',
     "add_subscription_streams": b'{"streams": ["a/b"]}',
     "claim_subscription": b'{"worker": "one"}',
@@ -39,7 +52,10 @@ async def running() -> AsyncIterator[Service]:
 
 
 def addressed(path: str) -> str:
-    return path.replace("{id}", "job_of_nobody").replace("{name}", "no-such-file.js")
+    named = {"{id}": "job_of_nobody", "{name}": "no-such-file.js", "{item}": "item_of_nobody"}
+    for place, name in named.items():
+        path = path.replace(place, name)
+    return path
 
 
 def where(wanted: type[Problem]) -> list[object]:
@@ -51,9 +67,18 @@ def where(wanted: type[Problem]) -> list[object]:
     ]
 
 
+def told(kind: type[Problem], path: str = "") -> tuple[int, str, str]:
+    """Return how a refusal is told at a path: as a problem, or in OpenAI's shape on its paths."""
+    if openai_errors.speaks(path):
+        return openai_errors.status_of(kind), "application/json", openai_errors.code_of(kind)
+    return kind.status, PROBLEM, kind.name()
+
+
 def named(answer: httpx.Response) -> tuple[int, str, str]:
     """Return status, media type and name of a refusal."""
     told = answer.json()
+    if "error" in told and "type" not in told:
+        return answer.status_code, answer.headers["Content-Type"], told["error"]["code"]
     assert told["instance"] == f"urn:request:{answer.headers['X-Request-Id']}"
     assert told["status"] == answer.status_code
     return answer.status_code, answer.headers["Content-Type"], told["type"].rpartition(":")[2]
@@ -85,7 +110,7 @@ async def test_nobody_we_know_is_401_with_bearer(
         {"Cookie": "runchat_session=" + 64 * "0"},
     ):
         refused = await send(running.stranger(), method, path, known, headers=headers)
-        assert named(refused) == (401, PROBLEM, "unauthenticated")
+        assert named(refused) == told(problems.Unauthenticated, path)
         assert refused.headers["WWW-Authenticate"] == "Bearer"
 
 
@@ -95,7 +120,7 @@ async def test_what_is_not_there_for_the_caller_is_404(
     running: Service, method: str, path: str, known: Operation
 ) -> None:
     refused = await send(await running.client(), method, path, known)
-    assert named(refused) == (404, PROBLEM, "not-found")
+    assert named(refused) == told(problems.NotFound, path)
 
 
 @requirement("http.host")
@@ -105,7 +130,7 @@ async def test_a_wrong_host_is_421(
 ) -> None:
     headers = {"Host": f"evil.example:{running.port}"}
     refused = await send(await running.client(), method, path, known, headers=headers)
-    assert named(refused) == (421, PROBLEM, "host-not-allowed")
+    assert named(refused) == told(problems.HostNotAllowed, path)
 
 
 @requirement("http.origin")
@@ -115,16 +140,22 @@ async def test_a_foreign_origin_is_403(
 ) -> None:
     headers = {"Origin": "https://evil.example"}
     refused = await send(await running.client(), method, path, known, headers=headers)
-    assert named(refused) == (403, PROBLEM, "origin-not-allowed")
+    assert named(refused) == told(problems.OriginNotAllowed, path)
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
 @requirement("http.wrong-method", "http.refusals-documented-once")
 @pytest.mark.parametrize("path", sorted({path for _, path in PROOF.operations}))
 async def test_a_wrong_method_is_405_with_those_allowed(running: Service, path: str) -> None:
-    refused = await (await running.client()).request("PATCH", addressed(path))
-    assert named(refused) == (405, PROBLEM, "method-not-allowed")
-    known = {method for method, each in PROOF.operations if each == path}
+    method = next(each for each in ("PATCH", "PUT") if (each, path) not in PROOF.operations)
+    refused = await (await running.client()).request(method, addressed(path))
+    assert named(refused) == told(problems.MethodNotAllowed, path)
+    fits = [
+        each
+        for _, each in PROOF.operations
+        if re.fullmatch(re.sub(r"\{[a-z]+\}", "[^/]+", each), addressed(path))
+    ]
+    known = {method for method, each in PROOF.operations if each in fits}
     allowed = set(refused.headers["Allow"].split(", "))
     assert allowed - {"HEAD"} == known
 
@@ -137,7 +168,7 @@ async def test_an_accept_that_cannot_be_met_is_406(
     client = await running.client(admin=True)
     headers = {"Accept": "image/png"}
     refused = await send(client, method, path, known, headers=headers)
-    assert named(refused) == (406, PROBLEM, "not-acceptable")
+    assert named(refused) == told(problems.NotAcceptable, path)
 
 
 @requirement("http.bad-json")
@@ -146,8 +177,8 @@ async def test_a_body_that_is_no_json_is_400(
     running: Service, method: str, path: str, known: Operation
 ) -> None:
     for body in (b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": NaN}'):
-        refused = await send(await running.client(), method, path, known, content=body)
-        assert named(refused) == (400, PROBLEM, "bad-json")
+        refused = await send(await running.client(admin=True), method, path, known, content=body)
+        assert named(refused) == told(problems.BadJson, path)
 
 
 @requirement("http.wrong-media-type", "http.refusals-documented-once")
@@ -162,8 +193,9 @@ async def test_another_media_type_is_415(
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ]
     for headers in wrong:
-        refused = await send(await running.client(), method, path, known, headers=headers)
-        assert named(refused) == (415, PROBLEM, "media-type-not-supported")
+        client = await running.client(admin=True)
+        refused = await send(client, method, path, known, headers=headers)
+        assert named(refused) == told(problems.MediaTypeNotSupported, path)
 
 
 @requirement("http.too-large", "http.refusals-documented-once")
@@ -175,10 +207,10 @@ async def test_a_body_over_8_mib_is_413_and_the_next_request_is_not_misread(
         for _ in range(9):
             yield b" " * 1024 * 1024
 
-    client = await running.client()
+    client = await running.client(admin=True)
     for body in (b" " * 9 * 1024 * 1024, in_chunks()):
         refused = await send(client, method, path, known, content=body)
-        assert named(refused) == (413, PROBLEM, "too-large")
+        assert named(refused) == told(problems.TooLarge, path)
         assert (await client.get("/api/session")).json()["user"] == "ann"
 
 
@@ -187,9 +219,13 @@ async def test_a_body_over_8_mib_is_413_and_the_next_request_is_not_misread(
 async def test_json_that_is_not_what_is_taken_is_422_with_pointers(
     running: Service, method: str, path: str, known: Operation
 ) -> None:
-    body = b'{"input": "hello", "title": "x", "no_such_field": 1}'
-    refused = await send(await running.client(), method, path, known, content=body)
-    assert named(refused) == (422, PROBLEM, "invalid")
+    body = orjson.dumps({**orjson.loads(BODIES[known.name]), "no_such_field": 1})
+    refused = await send(await running.client(admin=True), method, path, known, content=body)
+    if openai_errors.speaks(path):
+        code = refused.json()["error"]["code"]
+        assert (refused.status_code, code) == (400, "unknown_parameter")
+        return
+    assert named(refused) == told(problems.Invalid, path)
     pointers = {each["pointer"] for each in refused.json()["errors"]}
     assert "/no_such_field" in pointers
 

@@ -105,14 +105,21 @@ async def delete_response(call: Call[Nothing, Nothing], id: str) -> DeletedView:
     return DeletedView(id=id, object="response", deleted=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelBody:
+    """Nothing is asked."""
+
+    __pydantic_config__ = STRICT
+
+
 @routes.post("/<id>/cancel")
 @operation(
     "End a response; answered once its end is committed.",
-    body=Mapping[str, Any],
+    body=CancelBody,
     answers=ResponseView,
     problems=(AuditUnavailable,),
 )
-async def cancel_response(call: Call[Any, Nothing], id: str) -> Response:
+async def cancel_response(call: Call[CancelBody, Nothing], id: str) -> Response:
     desk = services().desk.responses
     return sending.whole(await desk.cancel(call.caller, job_id_of(id), call.request_id))
 
