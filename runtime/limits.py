@@ -141,6 +141,7 @@ UPSTREAM_KEPT_MAX = 16  # idle ones of one endpoint
 UPSTREAM_KEPT_S = 30.0  # most servers close an idle connection after 60 s
 UPSTREAM_JOBS_MAX = 64  # answers at once of a configured endpoint that says nothing else
 UPSTREAM_EVENT_BYTES = 16 * 1024 * 1024  # one event of a provider; an image of 10 MB in base64
+STRANGE_KINDS_MAX = 32  # kinds of an answer's events that nobody here knows and that are kept
 UPSTREAM_ERROR_BYTES = 64 * 1024  # of an error's body that are read
 UPSTREAM_BODY_BYTES = 16 * 1024 * 1024  # of an answer that does not stream
 ERROR_CHARS = 2000  # of a provider's own words in an event
@@ -174,8 +175,8 @@ SOCKET_PING_S = 20.0  # between two pings of a WebSocket, which keep a proxy fro
 # --- ingress: streams ---
 RETRY_MS = 2000  # what a browser waits before it connects again
 OPENING_BYTES = 2048  # comment that opens a stream: some clients hold back the first bytes
-HEARTBEAT_S = 15.0  # silence after which a comment is sent (contract, section 3)
 PUMP_WRITES = 64  # sockets a pump writes to in a turn, about a millisecond; then others run
+HEARTBEAT_S = 15.0  # silence after which a comment is sent (contract, section 3)
 RECHECK_S = 45.0  # authorization of an open stream is looked at again; the contract says 60 s
 STREAMS_PER_CALLER_MAX = 4000  # open streams of one caller; a bench opens 2,000
 FEED_STREAMS_MAX = 32  # streams one feed follows

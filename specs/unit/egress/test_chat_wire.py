@@ -203,8 +203,27 @@ def test_what_nobody_knows_is_counted() -> None:
     assert list(answer.take('{"choices": [{"delta": {"content": "a", "new": 1}}]}')) == [
         ItemStart(index=0, type="message"),
         Delta(index=0, text="a"),
+        ItemStart(index=1, type="opaque", name="delta.new"),
+        Delta(index=1, annotation={"new": 1}),
     ]
-    assert answer.ignored == 5
+    again = '{"choices": [{"delta": {"content": "b", "new": %d}}]}'
+    assert list(answer.take(again % 1)) == [Delta(index=0, text="b")]
+    assert list(answer.take(again % 2)) == [
+        Delta(index=0, text="b"),
+        Delta(index=1, annotation={"new": 2}),
+    ]
+    assert answer.ignored == 7
+
+
+def test_arguments_may_come_as_an_object() -> None:
+    called = {"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}
+    assert arguments(fold(delta("stop", tool_calls=[called]))) == {0: '{"x":1}'}
+
+
+def test_an_error_of_a_choice_is_the_providers_error() -> None:
+    with pytest.raises(UpstreamSaid) as said:
+        fold({"choices": [{"index": 0, "delta": {}, "error": {"code": 502, "message": "Bad."}}]})
+    assert (said.value.extensions["code"], said.value.detail) == ("502", "Bad.")
 
 
 NAMES = [

@@ -18,7 +18,16 @@ import orjson
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Usage
 from transports.egress.providers.upstream_errors import said
-from transports.egress.providers.wire import Items, count_at, object_at, read_json, text_at, total
+from transports.egress.providers.wire import (
+    Items,
+    count_at,
+    dicts,
+    key_at,
+    object_at,
+    read_json,
+    text_at,
+    total,
+)
 
 WIRE = "anthropic-messages"
 REASONS = {
@@ -38,7 +47,6 @@ TYPES: Mapping[str, ItemType] = {
     "mcp_tool_use": "server_tool",
 }
 RESULT = "_tool_result"  # what the types of a server tool's results end with
-QUIET = frozenset({"ping", "message_stop"})
 
 
 @dataclass(slots=True)
@@ -57,9 +65,9 @@ class Block:
         block = {**self.begun, **self.changes}
         name = "thinking" if self.begun["type"] == "thinking" else "text"
         if self.text:
-            block[name] = self.begun.get(name, "") + "".join(self.text)
+            block[name] = text_at(self.begun, name) + "".join(self.text)
         if self.citations:
-            block["citations"] = [*(self.begun.get("citations") or ()), *self.citations]
+            block["citations"] = [*dicts(self.begun.get("citations")), *self.citations]
         if self.arguments:
             block["input"] = _input("".join(self.arguments))
         return block
@@ -89,14 +97,16 @@ class AnthropicAnswer:
         """Yield the parts of one event's data; see `wire.Answer`."""
         event = read_json(payload)
         kind = text_at(event, "type")
-        if event is None or (kind not in self._handlers and kind not in QUIET | {"error"}):
-            self.ignored += 1
+        if kind in self._handlers and event is not None:
+            yield from self._handlers[kind](event)
         elif kind == "error":
             raise said(event)
         elif kind == "message_stop":
             self._stopped = True
         elif kind != "ping":
-            yield from self._handlers[kind](event)
+            self.ignored += 1
+            if event is not None:
+                yield from self._items.strange(kind, event)
 
     def close(self) -> Iterator[Part]:
         """Yield the last parts: nothing where the wire had no mark of its own."""
@@ -117,7 +127,7 @@ class AnthropicAnswer:
     def _begin(self, event: Mapping[str, Any]) -> Iterator[Part]:
         begun = dict(object_at(event, "content_block"))
         kind = begun["type"] = text_at(begun, "type")
-        if earlier := self._open.pop(event.get("index"), None):
+        if earlier := self._open.pop(key_at(event, "index"), None):
             yield self._items.done(earlier.index, earlier.whole())
         is_result = kind.endswith(RESULT)
         item_type = TYPES.get(kind, "server_tool" if is_result else "opaque")
@@ -128,19 +138,18 @@ class AnthropicAnswer:
             or (kind if item_type in {"server_tool", "opaque"} else None),
         )
         block = Block(index=self._items.count - 1, begun=begun)
-        self._open[event.get("index")] = block
+        self._open[key_at(event, "index")] = block
         first = text_at(begun, "thinking" if kind == "thinking" else "text")
         if first and item_type in {"message", "reasoning"}:
             yield Delta(index=block.index, text=first)
-        for citation in begun.get("citations") or ():
-            if isinstance(citation, dict):
-                yield Delta(index=block.index, annotation=citation)
+        for citation in dicts(begun.get("citations")):
+            yield Delta(index=block.index, annotation=citation)
         if begun.get("input"):  # whole from the start
             arguments = orjson.dumps(begun["input"]).decode()
             yield Delta(index=block.index, arguments=arguments)
 
     def _delta(self, event: Mapping[str, Any]) -> Iterator[Part]:
-        block = self._open.get(event.get("index"))
+        block = self._open.get(key_at(event, "index"))
         if block is None:
             self.ignored += 1
             return
@@ -156,7 +165,7 @@ class AnthropicAnswer:
                     block.arguments.append(text)
                     yield Delta(index=block.index, arguments=text)
             case {"type": "signature_delta", "signature": str(signature)}:
-                earlier = block.changes.get("signature", block.begun.get("signature") or "")
+                earlier = text_at({**block.begun, **block.changes}, "signature")
                 block.changes["signature"] = earlier + signature
             case {"type": "citations_delta", "citation": dict(citation)}:
                 block.citations.append(citation)
@@ -167,7 +176,7 @@ class AnthropicAnswer:
                 self.ignored += not known
 
     def _stop(self, event: Mapping[str, Any]) -> Iterator[Part]:
-        if block := self._open.pop(event.get("index"), None):
+        if block := self._open.pop(key_at(event, "index"), None):
             yield from self._finish(block)
 
     def _finish(self, block: Block) -> Iterator[Part]:

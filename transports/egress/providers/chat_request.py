@@ -58,6 +58,7 @@ def messages(items: Iterable[Input]) -> list[Json]:
             case PromptMessage(role="assistant"):
                 turn = _turn(said, fresh="content")
                 turn["content"] = item.text
+                turn.update(item.native.value if item.native else {})
             case PromptMessage():
                 said.append({"role": item.role, "content": _content(item.content)})
             case PromptReasoning(native=native) if native is not None:

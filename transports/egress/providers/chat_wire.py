@@ -10,14 +10,25 @@ Source: OpenAI's API reference; what vendors really send.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import orjson
 
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Usage
 from transports.egress.providers.upstream_errors import said
-from transports.egress.providers.wire import Items, count_at, dicts, object_at, read_json, text_at
+from transports.egress.providers.wire import (
+    Items,
+    bytes_at,
+    count_at,
+    dicts,
+    key_at,
+    object_at,
+    read_json,
+    text_at,
+)
 
 WIRE = "openai-chat"
 DONE = "[DONE]"
@@ -41,7 +52,7 @@ TEXTS: dict[str, ItemType] = {
 }
 DETAILS = "reasoning_details"
 GROWS = frozenset({"text", "summary", "data"})  # of a detail that comes in pieces
-KNOWN = {*TEXTS, DETAILS, "role", "tool_calls", "function_call", "annotations"}
+KNOWN = {*TEXTS, DETAILS, "role", "tool_calls", "function_call", "annotations", "audio"}
 CallKey: TypeAlias = tuple[int | str, int]
 
 
@@ -67,6 +78,7 @@ class ChatAnswer:
         self._open: tuple[ItemType, int] | None = None  # the text-like item under way
         self._calls: dict[CallKey, Call] = {}
         self._details: dict[Any, dict[str, Any]] = {}  # of the reasoning under way
+        self._spoken: dict[str, Any] | None = None  # the name of the message's sound
         self._sources: list[Any] = []  # what the answer cites, told once
 
     def take(self, payload: str) -> Iterator[Part]:
@@ -107,6 +119,8 @@ class ChatAnswer:
         if choice.get("index") not in (0, None):
             self.ignored += 1  # one answer was asked for
             return
+        if isinstance(choice.get("error"), dict):
+            raise said(choice)
         delta = choice.get("delta") or choice.get("message")
         if isinstance(delta, dict):
             yield from self._delta(delta)
@@ -114,15 +128,19 @@ class ChatAnswer:
             self.reason = reason
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Part]:
-        self.ignored += len([name for name, value in delta.items() if name not in KNOWN and value])
         yield from self._texts_of(delta)
+        if audio := object_at(delta, "audio"):
+            yield from self._audio(audio)
+        for name, value in delta.items():
+            if name not in KNOWN and value:
+                self.ignored += 1
+                yield from self._items.strange(f"delta.{name}", {name: value})
         for detail in dicts(delta.get(DETAILS)):
             if self._open is None or self._open[0] != "reasoning":
                 yield from self._begin("reasoning")
             self._keep(detail)
         for annotation in dicts(delta.get("annotations")):
-            yield from self._begin("message")
-            yield Delta(index=self._items.count - 1, annotation=annotation)
+            yield Delta(index=(yield from self._begin("message")), annotation=annotation)
         for call in dicts(delta.get("tool_calls")):
             yield from self._call(call)
         if isinstance(legacy := delta.get("function_call"), dict):
@@ -156,7 +174,8 @@ class ChatAnswer:
 
     def _keep(self, detail: dict[str, Any]) -> None:
         """Put a piece of a reasoning detail to the others of its index and kind."""
-        key = (detail.get("index", len(self._details)), detail.get("type"))
+        index = key_at(detail, "index")
+        key = (len(self._details) if index is None else index, text_at(detail, "type"))
         kept = self._details.setdefault(key, {})
         for name, value in detail.items():
             grows = name in GROWS and isinstance(value, str) and isinstance(kept.get(name), str)
@@ -164,22 +183,36 @@ class ChatAnswer:
 
     def _say(self, item_type: ItemType, text: str) -> Iterator[Part]:
         if text:
-            yield from self._begin(item_type)
-            yield Delta(index=self._items.count - 1, text=text)
+            yield Delta(index=(yield from self._begin(item_type)), text=text)
 
-    def _begin(self, item_type: ItemType) -> Iterator[Part]:
-        """Make an item of this type the one under way, which is then the latest item."""
+    def _audio(self, audio: Mapping[str, Any]) -> Iterator[Part]:
+        """A spoken message: what it says, its sound, and the name that stands for it later."""
+        yield from self._say("message", text_at(audio, "transcript"))
+        if sound := bytes_at(audio, "data"):
+            yield Delta(index=(yield from self._begin("message")), data=sound)
+        if name := text_at(audio, "id"):
+            yield from self._begin("message")
+            self._spoken = {"audio": {"id": name}}
+
+    def _begin(self, item_type: ItemType) -> Generator[Part, None, int]:
+        """Make an item of this type the one under way; return its index."""
         if self._open is None or self._open[0] != item_type:
             yield from self._leave()
             yield self._items.start(item_type)
             self._open = (item_type, self._items.count - 1)
+        return self._open[1]
 
     def _leave(self) -> Iterator[Part]:
-        if self._open:
-            details = list(self._details.values()) if self._open[0] == "reasoning" else []
-            yield self._items.done(self._open[1], {DETAILS: details} if details else None)
-            self._details = {} if details else self._details
-            self._open = None
+        if self._open is None:
+            return
+        item_type, index = self._open
+        native: dict[str, Any] | None = None
+        if item_type == "reasoning" and self._details:
+            native, self._details = {DETAILS: list(self._details.values())}, {}
+        elif item_type == "message":
+            native, self._spoken = self._spoken, None
+        yield self._items.done(index, native)
+        self._open = None
 
     def _cite(self, sources: Any) -> Iterator[Part]:
         """Note what the answer cites, once: some send the list with every chunk."""
@@ -202,6 +235,8 @@ class ChatAnswer:
             if name not in {"index", "id", "type", "function"} and value is not None
         }
         arguments = function.get("arguments")
+        if isinstance(arguments, dict):  # some servers send the object itself
+            arguments = orjson.dumps(arguments).decode()
         if isinstance(arguments, str) and arguments:
             known.has_arguments = True
             yield Delta(index=known.index, arguments=arguments)

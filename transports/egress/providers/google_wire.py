@@ -20,6 +20,7 @@ from transports.egress.providers.base import Delta, End, Part, Usage
 from transports.egress.providers.upstream_errors import said
 from transports.egress.providers.wire import (
     Items,
+    bytes_at,
     count_at,
     dicts,
     object_at,
@@ -56,6 +57,7 @@ FAILURES = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
     }
 )
+NO_ANSWER = "The model failed to answer."
 SERVER = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
 PLAIN = {"text"}, {"text", "thought"}  # parts that can be joined without losing anything
@@ -77,6 +79,7 @@ class GoogleAnswer:
         self._pieces: dict[str, Any] = {}
         self._calls = False
         self._blocked = ""
+        self._told = ""  # about the end, by the provider
 
     def take(self, payload: str) -> Iterator[Part]:
         """Yield the parts of one event's data; see `wire.Answer`."""
@@ -108,7 +111,7 @@ class GoogleAnswer:
         if self._blocked:
             yield End(reason="filter", provider_reason=self._blocked)
         elif self.reason in FAILURES:
-            raise said({"error": {"status": self.reason, "message": "The model failed to answer."}})
+            raise said({"error": {"status": self.reason, "message": self._told or NO_ANSWER}})
         else:
             reason = REASONS.get(self.reason, "unknown")
             reason = "tool_calls" if reason == "stop" and self._calls else reason
@@ -122,7 +125,7 @@ class GoogleAnswer:
                 yield from self._enter("message")
                 yield Delta(index=self._items.count - 1, annotation={"type": name, **noted})
         if reason := text_at(candidate, "finishReason"):
-            self.reason = reason
+            self.reason, self._told = reason, text_at(candidate, "finishMessage")
 
     def _part(self, part: dict[str, Any]) -> Iterator[Part]:
         if "functionCall" in part:
@@ -133,8 +136,9 @@ class GoogleAnswer:
             if part["text"]:
                 yield Delta(index=self._items.count - 1, text=part["text"])
         elif media := object_at(part, "inlineData"):
-            yield from self._alone("image", part, text_at(media, "mimeType"))
-            yield Delta(index=self._items.count - 1, annotation={"type": "inlineData", **media})
+            kind = text_at(media, "mimeType")
+            yield from self._alone("image" if kind.startswith("image/") else "opaque", part, kind)
+            yield Delta(index=self._items.count - 1, data=bytes_at(media, "data"))
         elif name := next((each for each in SERVER if each in part), None):
             yield from self._alone("server_tool", part, name)
         elif part.keys() <= {"thoughtSignature", "thought"} and self._open:

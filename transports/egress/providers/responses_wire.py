@@ -10,7 +10,8 @@ Source: OpenAI's API reference for Responses streaming events; what it and other
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -21,8 +22,10 @@ from transports.egress.providers.base import Delta, End, Part, Retracted, Usage
 from transports.egress.providers.upstream_errors import said
 from transports.egress.providers.wire import (
     Items,
+    bytes_at,
     count_at,
     dicts,
+    key_at,
     object_at,
     read_json,
     text_at,
@@ -53,7 +56,13 @@ ARGUMENTS = frozenset(
     }
 )
 ENDS = frozenset({"response.completed", "response.incomplete"})
+# How far a server tool is, and what the whole item says besides.
+QUIET = re.compile(
+    r"response\.(created|queued|in_progress|.+_call[a-z_]*\.delta|.+\.(added|done|in_progress"
+    r"|completed|failed|searching|generating|interpreting|compacting))|keepalive|ping"
+)
 DONE = "[DONE]"
+UNSAID = -1  # the index of a message that has said nothing yet
 Told: TypeAlias = tuple[ItemType | None, str, str]  # kind, name, words or arguments
 
 
@@ -98,9 +107,9 @@ class ResponsesAnswer:
         elif kind in ARGUMENTS:
             yield from self._arguments(event)
         elif kind == "response.output_item.added":
-            yield from self._begin(event.get("output_index"), object_at(event, "item"))
+            yield from self._begin(key_at(event, "output_index"), object_at(event, "item"))
         elif kind == "response.output_item.done":
-            yield from self._whole(event.get("output_index"), object_at(event, "item"))
+            yield from self._whole(key_at(event, "output_index"), object_at(event, "item"))
         elif kind == "response.output_text.annotation.added":
             yield from self._annotation(event)
         elif kind == "response.image_generation_call.partial_image":
@@ -111,15 +120,17 @@ class ResponsesAnswer:
             yield from self._end(object_at(event, "response"))
         elif kind == "error" or event.get("error"):
             raise said(event)
-        else:
-            self.ignored += not kind.startswith("response.")
+        elif not QUIET.fullmatch(kind):
+            self.ignored += 1
+            yield from self._items.strange(kind, event)
 
     def close(self) -> Iterator[Part]:
         """Yield the last parts: nothing where the wire had no mark of its own."""
         if self.reason is None:
             return
         for item in self._open.values():
-            yield self._items.done(item.index)
+            if item.index != UNSAID:
+                yield self._items.done(item.index)
         detail = text_at(object_at(self._response, "incomplete_details"), "reason")
         if self.reason == "incomplete":
             yield End(reason=REASONS.get(detail, "length"), provider_reason=detail or self.reason)
@@ -134,16 +145,26 @@ class ResponsesAnswer:
         self._calls = self._calls or item_type == "tool_call"
         name = text_at(item, "name") or (kind if item_type in {"server_tool", "opaque"} else "")
         call_id = text_at(item, "call_id") or text_at(item, "id")
+        if item_type == "message":  # or else a refusal: what it says tells
+            self._open[place] = Open(index=UNSAID, type=item_type)
+            return
         is_call = item_type in {"tool_call", "server_tool"}
         yield self._items.start(item_type, call_id=call_id if is_call else None, name=name or None)
         self._open[place] = Open(index=self._items.count - 1, type=item_type)
 
+    def _say(self, item: Open) -> Generator[Part, None, int]:
+        """Return the index of an item that says something now."""
+        if item.index == UNSAID:
+            yield self._items.start(item.type)
+            item.index = self._items.count - 1
+        return item.index
+
     def _text(self, event: Mapping[str, Any], source: str) -> Iterator[Part]:
-        item, text = self._open.get(event.get("output_index")), text_at(event, "delta")
+        item, text = self._open.get(key_at(event, "output_index")), text_at(event, "delta")
         if item is None:
             kind = "message" if source in {"text", "refusal"} else "reasoning"
-            yield from self._begin(event.get("output_index"), {"type": kind})
-            item = self._open[event.get("output_index")]
+            yield from self._begin(key_at(event, "output_index"), {"type": kind})
+            item = self._open[key_at(event, "output_index")]
         if not text:
             return
         if source == "refusal":
@@ -155,7 +176,7 @@ class ResponsesAnswer:
                 text = "\n\n" + text
             item.summary = part
         item.text.append(text)
-        yield Delta(index=item.index, text=text)
+        yield Delta(index=(yield from self._say(item)), text=text)
 
     def _refuse(self, item: Open, text: str) -> Iterator[Part]:
         if item.refusal is None:
@@ -164,7 +185,7 @@ class ResponsesAnswer:
         yield Delta(index=item.refusal, text=text)
 
     def _arguments(self, event: Mapping[str, Any]) -> Iterator[Part]:
-        item, text = self._open.get(event.get("output_index")), text_at(event, "delta")
+        item, text = self._open.get(key_at(event, "output_index")), text_at(event, "delta")
         if item is None:
             self.ignored += 1
         elif text:
@@ -172,12 +193,12 @@ class ResponsesAnswer:
             yield Delta(index=item.index, arguments=text)
 
     def _annotation(self, event: Mapping[str, Any]) -> Iterator[Part]:
-        item, annotation = self._open.get(event.get("output_index")), event.get("annotation")
+        item, annotation = self._open.get(key_at(event, "output_index")), event.get("annotation")
         if item is None or not isinstance(annotation, dict):
             self.ignored += 1
             return
         item.annotations += 1
-        yield Delta(index=item.index, annotation=annotation)
+        yield Delta(index=(yield from self._say(item)), annotation=annotation)
 
     def _whole(self, place: Any, value: Mapping[str, Any]) -> Iterator[Part]:
         """The item is whole: say what its deltas left out."""
@@ -189,15 +210,18 @@ class ResponsesAnswer:
         if item.type in {"message", "tool_call"}:
             words = "".join(item.text or item.arguments)
             self._told.append((item.type, text_at(value, "name"), words))
+        if item.refusal is not None and item.index == UNSAID:
+            yield self._items.done(item.refusal, value)
+            return
         if item.refusal is not None:
             yield self._items.done(item.refusal)
-        yield self._items.done(item.index, value)
+        yield self._items.done((yield from self._say(item)), value)
 
     def _rest(self, item: Open, value: Mapping[str, Any]) -> Iterator[Part]:
         text = _text_of(item.type, value)
         if text and not item.text:
             item.text.append(text)
-            yield Delta(index=item.index, text=text)
+            yield Delta(index=(yield from self._say(item)), text=text)
         refusal = "".join(text_at(each, "refusal") for each in dicts(value.get("content")))
         if refusal and item.refusal is None:
             yield from self._refuse(item, refusal)
@@ -209,9 +233,9 @@ class ResponsesAnswer:
             note for each in dicts(value.get("content")) for note in dicts(each.get("annotations"))
         ]
         for note in noted[item.annotations :]:
-            yield Delta(index=item.index, annotation=note)
-        if item.type == "image" and (result := text_at(value, "result")):
-            yield Delta(index=item.index, annotation={"type": "image", "result": result})
+            yield Delta(index=(yield from self._say(item)), annotation=note)
+        if item.type == "image" and (picture := bytes_at(value, "result")):
+            yield Delta(index=item.index, data=picture)
 
     def _end(self, response: Mapping[str, Any]) -> Iterator[Part]:
         """The terminal event: its output says again, and in full, what the items were."""
@@ -233,7 +257,8 @@ class ResponsesAnswer:
         """Take back what was said, and begin again."""
         if self._items.count:
             yield Retracted()
-        self._items.count, self.reason, self._calls = 0, None, False
+        self._items.again()
+        self.reason, self._calls = None, False
         self._open.clear()
         self._told.clear()
         self._seen.clear()

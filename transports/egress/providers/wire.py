@@ -6,15 +6,18 @@ they begin. Usage is held back until the end, since a later one takes the place 
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
 
+from runtime import limits
 from runtime.events import ItemType
 from runtime.problems import UpstreamLost
 from transports.egress.providers.asked import Native
-from transports.egress.providers.base import ItemDone, ItemStart, Part, Usage
+from transports.egress.providers.base import Delta, ItemDone, ItemStart, Part, Usage
 
 
 class Answer(Protocol):
@@ -40,11 +43,32 @@ class Answer(Protocol):
 
 
 class Items:
-    """Numbers the items of an answer, and puts the wire and the model on their native forms."""
+    """Numbers the items of an answer, and puts the wire and the model on their native forms.
+
+    What nobody here knows is an opaque item of its kind, which notes each as it came.
+    """
 
     def __init__(self, wire: str, model: str) -> None:
         self._wire, self._model = wire, model
         self.count = 0
+        self._strange: dict[str, tuple[int, Any]] = {}  # kind: its item, the latest that came
+
+    def again(self) -> None:
+        """Number from the start: all that was said has been taken back."""
+        self.count = 0
+        self._strange.clear()
+
+    def strange(self, kind: str, value: Mapping[str, Any]) -> Iterator[Part]:
+        """Keep what nobody here knows; the same again says nothing, nor does one kind too many."""
+        index, latest = self._strange.get(kind, (-1, None))
+        if index < 0:
+            if len(self._strange) >= limits.STRANGE_KINDS_MAX:
+                return
+            yield self.start("opaque", name=kind)
+            index = self.count - 1
+        if value != latest:
+            yield Delta(index=index, annotation=value)
+        self._strange[kind] = index, value
 
     def start(
         self, item_type: ItemType, *, call_id: str | None = None, name: str | None = None
@@ -94,10 +118,24 @@ def text_at(value: Any, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def key_at(value: Any, name: str) -> int | str | None:
+    """Return the number or name under a name that tells one thing from the others."""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, int | str) else None
+
+
 def count_at(value: Any, name: str) -> int | None:
     """Return the whole number under a name."""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def bytes_at(value: Any, name: str) -> bytes:
+    """Return the base64 under a name as bytes, none where it is no base64."""
+    try:
+        return b64decode(text_at(value, name), validate=True)
+    except binascii.Error:
+        return b""
 
 
 def total(*counts: int | None) -> int | None:
