@@ -169,7 +169,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
-async def test_a_websocket_is_refused_without_a_body() -> None:
+async def test_a_websocket_where_there_is_none_is_refused() -> None:
     upgrade = (
         "Connection: Upgrade",
         "Upgrade: websocket",
@@ -178,9 +178,9 @@ async def test_a_websocket_is_refused_without_a_body() -> None:
     )
     async with service() as running, line(running) as stream:
         await stream.send_all(request(running, "GET", "/api/events", *upgrade))
-        head, _, body = (await receive_until(stream, b"\r\n\r\n")).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 403 ")
-        assert body == b""
+        answer = await receive_until(stream, b"}}")
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        assert b'"code":"not_found"' in answer
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:

@@ -322,7 +322,7 @@ async def test_models_and_endpoints_are_listed() -> None:
         "endpoint": "echo",
         "context": None,
         "output_limit": None,
-        "abilities": ["text"],
+        "abilities": ["text", "tools"],
         "prices": None,
     }
     assert [each["name"] for each in endpoints["items"]] == ["echo", "synthetic"]
