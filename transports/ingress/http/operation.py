@@ -142,7 +142,7 @@ async def _read(known: Operation) -> Call[Any, Any]:
         raise NotFound(NOTHING_HERE)
     if known.streams == "no" and known.answers is not None:
         negotiation.wants_json(request.headers.get("Accept", ""))
-    if known.streams == "asked" or known.streams == "asked":
+    if known.streams == "asked":  # by the body or the query, not by this header
         negotiation.json_or_sse(request.headers.get("Accept", ""))
     query = Nothing() if known.query is Nothing else read_query(request.args, known.query)
     raw = b"" if request.method in SAFE else await _raw_body()
