@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -30,7 +30,6 @@ from runtime.clock import Clock, SystemClock
 from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.log import EventLog
-from runtime.settings import Endpoint as EndpointSettings
 from runtime.settings import Settings
 from runtime.telemetry import Metrics, sample_loop_lag
 from store import audit, folder, opening, tokens
@@ -43,14 +42,9 @@ from store.keyring import Keyring
 from store.opening import Store
 from store.thread_writer import ThreadWriter
 from store.writer import Writer
-from transports.egress import guard
-from transports.egress.denial import Decision, Told
-from transports.egress.providers import local
+from transports.egress.configured import catalog_for, counted, provider_of, webhooks_for
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
-from transports.egress.providers.echo import Echo
-from transports.egress.providers.facts import vendor_of
-from transports.egress.providers.synthetic import Synthetic
 from transports.egress.webhooks import Webhooks
 from transports.ingress.http import app, server
 from transports.ingress.http.caller import Authenticator
@@ -134,76 +128,6 @@ async def open_core(
             await webhooks.aclose()
 
 
-def counted(metrics: Metrics) -> Told:
-    """Return what counts the decisions of the guard."""
-
-    def told(decision: Decision) -> None:
-        verdict = "allow" if decision.allowed else "block"
-        metrics.egress_decisions_total.inc(verdict, decision.rule, decision.purpose)
-
-    return told
-
-
-def catalog_for(
-    settings: Settings,
-    nursery: trio.Nursery,
-    run_folder: Path,
-    more: Sequence[Provider] = (),
-    on_decision: Told | None = None,
-) -> Catalog:
-    """Return the models that the settings and this machine offer, and those of `more`."""
-    providers: list[Provider] = [Echo(), *more]
-    absent: dict[str, str] = {}
-    if reason := local.missing():
-        absent[local.MODEL.id] = reason
-    else:
-        how = settings.local
-        embedded = local.Local(nursery, run_folder, context=how.context, threads=how.threads)
-        providers.append(embedded)
-    if settings.providers.synthetic:
-        providers.append(Synthetic())
-    for name, endpoint in settings.endpoints.items():
-        providers.append(provider_of(name, endpoint, on_decision))
-    return Catalog(providers, default=settings.models.default or None, absent=absent)
-
-
-def reach_of(endpoint: EndpointSettings) -> guard.Reach:
-    """Return the reach of a configured endpoint: its own place and no other."""
-    exempt = frozenset({guard.origin(endpoint.base_url)} if endpoint.allow_loopback else ())
-    return guard.Reach(exempt=exempt, domains=guard.only(endpoint.base_url))
-
-
-def reach_for(settings: Settings, purpose: str) -> guard.Reach:
-    """Return where a purpose may reach by the settings: the public internet and its exemptions."""
-    places: list[guard.Place] = []
-    if purpose == "provider":
-        local = [each for each in settings.endpoints.values() if each.allow_loopback]
-        places = [guard.origin(each.base_url) for each in local]
-    return guard.Reach(purpose=purpose, exempt=frozenset(places))
-
-
-def provider_of(name: str, each: EndpointSettings, on_decision: Told | None = None) -> Provider:
-    """Return the provider behind one configured endpoint.
-
-    Raises:
-        ValueError: its base URL cannot be used.
-    """
-    from transports.egress.providers.compatible import Compatible, Endpoint  # noqa: PLC0415  slow
-
-    return Compatible(
-        Endpoint(
-            name=name,
-            base_url=each.base_url,
-            models=each.models,
-            wire=each.wire,
-            vendor=each.vendor or vendor_of(each.base_url),
-            api_key=each.api_key.reveal(),
-            concurrency=each.concurrency,
-            reach=replace(reach_of(each), on_decision=on_decision),
-        )
-    )
-
-
 def eraser_of(path: Path, log: SqliteEventLog) -> Eraser:
     """Return what erases logs from the database at `path`, on a thread, and from the cache."""
 
@@ -213,14 +137,6 @@ def eraser_of(path: Path, log: SqliteEventLog) -> Eraser:
             log.forget(name)
 
     return erase
-
-
-def webhooks_for(settings: Settings, on_decision: Told | None = None) -> Webhooks | None:
-    """Return what delivers webhooks, where the settings allow them."""
-    wanted = settings.streams
-    if not wanted.webhooks:
-        return None
-    return Webhooks(loopback=wanted.webhook_loopback, on_decision=on_decision)
 
 
 def make_owner(store: Store, data: Path, clock: Clock, ids: Ids) -> None:

@@ -33,7 +33,7 @@ from store.event_log import SqliteEventLog
 from store.keyring import Keyring
 from store.loop_writer import LoopWriter
 from store.writer import Write, Writer
-from transports.compose import provider_of
+from transports.egress.configured import provider_of
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.providers.echo import Echo

@@ -1,7 +1,8 @@
 """Server-sent events out of bytes, however the bytes were split. No I/O.
 
 What WHATWG's parser would dispatch, and one thing more: an event that is there when the body ends
-counts, though the end of its line or the blank line after it is missing. Source: WHATWG HTML, 9.2.6.
+counts, though the end of its line or the blank line after it is missing.
+Source: WHATWG HTML, 9.2.6.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ from runtime.telemetry import Metrics
 from specs.requirements import requirement
 from specs.support.certificate import make_certificate
 from specs.unit.egress.small_server import leading, serving, whole
-from transports import compose
-from transports.egress import guard
+from transports.egress import configured, guard
 from transports.egress.connection import GuardedBackend
 from transports.egress.denial import Decision, Denied
 from transports.egress.guard import Reach
@@ -300,7 +299,8 @@ async def test_a_unix_socket_is_refused() -> None:
 async def test_decisions_are_counted_by_rule_and_purpose() -> None:
     metrics = Metrics()
     async with serving(lambda _: whole()) as server:
-        reach = Reach(purpose="mcp", exempt=here(server.port), on_decision=compose.counted(metrics))
+        told = configured.counted(metrics)
+        reach = Reach(purpose="mcp", exempt=here(server.port), on_decision=told)
         async with guard.client(reach) as client:
             await client.get(server.url)
             await client.get(server.url)

@@ -18,8 +18,7 @@ from typing import Any
 import trio
 
 from runtime import settings, telemetry
-from transports import compose
-from transports.egress import rehearsal
+from transports.egress import configured, rehearsal
 from transports.egress.guard import Reach
 from transports.ingress.cli.endings import Exit
 
@@ -33,7 +32,7 @@ def check(args: argparse.Namespace) -> int:
                 _print(json.dumps(trio.run(rehearsal.rehearse, line), ensure_ascii=False))
         return Exit.DONE
     read = settings.load(args.config, os.environ)
-    reach = compose.reach_for(read, args.purpose)
+    reach = configured.reach_for(read, args.purpose)
     return max([Exit.DONE, *(_explained(url, reach) for url in _urls(args))])
 
 
