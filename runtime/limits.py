@@ -33,10 +33,12 @@ FIRST_READ_EVENTS_MAX = 16  # of a reader's first read: who comes back sees some
 READ_GROWTH = 4  # each read may return so many times more: one that leaves again has cost little
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
-TAIL_STREAM_BYTES = 512 * 1024  # shared tail of a live stream; who is further behind reads the log
+TAIL_STREAM_BYTES = 1024 * 1024  # shared tail of a live stream; who is further behind reads the log
 PAGES_KEPT_MAX = 128  # full pages read lately, 8 MB and as much again as they are sent
 PAGE_KEPT_BYTES_MAX = 2 * PAGE_BYTES  # a page that one huge event makes is not kept
-TAIL_TOTAL_BYTES = 32 * 1024 * 1024  # all tails together
+RECORD_COST_BYTES = 190  # a record in memory beside its body, measured with CPython 3.11
+SEGMENT_COST_BYTES = 450  # a segment in memory beside its records
+TAIL_TOTAL_BYTES = 48 * 1024 * 1024  # all tails together
 RENDERINGS_MAX = 4  # ways in which a segment is kept rendered as a whole
 
 # --- runtime: the interpreter ---

@@ -160,6 +160,12 @@ class EventLog(Protocol):
         ...
 
 
+def cost_bytes(segment: Segment) -> int:
+    """Return the memory that a kept segment takes: its bodies, as they are and as they are sent."""
+    records = segment.count * limits.RECORD_COST_BYTES
+    return 2 * segment.size_bytes + records + limits.SEGMENT_COST_BYTES
+
+
 class Tail:
     """The newest segments of the streams written lately; bounded by stream and in all."""
 
@@ -189,9 +195,9 @@ class Tail:
             segments = self._streams.setdefault(stream, deque())
         self._streams.move_to_end(stream)
         segments.append(segment)
-        self._grow(stream, segment.size_bytes)
+        self._grow(stream, cost_bytes(segment))
         while self._sizes[stream] > self._stream_bytes and len(segments) > 1:
-            self._grow(stream, -segments.popleft().size_bytes)
+            self._grow(stream, -cost_bytes(segments.popleft()))
         while self._held_bytes > self._total_bytes and len(self._streams) > 1:
             self.forget(next(iter(self._streams)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtime import limits
 from runtime.hub import Hub
-from runtime.log import Head, Record, Segment, Subscription, Tail, page
+from runtime.log import Head, Record, Segment, Subscription, Tail, cost_bytes, page
 
 MANY = 10**9
 
@@ -100,7 +102,7 @@ def test_a_hole_empties_the_tail_of_what_came_before_it() -> None:
 
 
 def test_a_stream_keeps_its_newest_within_its_bound() -> None:
-    tail = Tail(stream_bytes=30)
+    tail = Tail(stream_bytes=3 * cost_bytes(segment(1)))
     for sequence in range(1, 11):
         tail.add("a", segment(sequence))
 
@@ -109,7 +111,7 @@ def test_a_stream_keeps_its_newest_within_its_bound() -> None:
 
 
 def test_all_streams_together_keep_the_latest_written_within_the_bound() -> None:
-    tail = Tail(total_bytes=30)
+    tail = Tail(total_bytes=3 * cost_bytes(segment(1)))
     for stream in ("a", "b", "c"):
         tail.add(stream, segment(1))
     tail.add("a", segment(2))  # b is now the longest unwritten
@@ -193,3 +195,24 @@ async def test_who_comes_back_to_a_long_log_is_given_a_little_first() -> None:
 
     assert [len(each) for each in reads] == [16, 64, 256, 1000, 1000, 644, 0]
     assert [number for each in reads for number in each] == list(range(21, 3001))
+
+
+def test_a_kept_segment_is_counted_with_all_the_memory_it_takes() -> None:
+    def made(count: int) -> list[Segment]:
+        return [segment(1, 1, size=200) for _ in range(count)]
+
+    def sent(record: Record) -> bytes:
+        return b"data: " + record.body
+
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = made(1000)
+        for each in kept:
+            each.render(sent)
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    counted = sum(map(cost_bytes, kept))
+    assert 0.7 * taken < counted < 1.6 * taken
