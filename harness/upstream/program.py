@@ -1,18 +1,21 @@
-"""An upstream that speaks OpenAI's chat stream over real bytes, and fails as it is told.
+"""An upstream that speaks the vendors' wires over real bytes, and fails as it is told.
 
-`POST .../chat/completions` answers by the script of the model it names; `PUT /scripts/NAME` sets a
-script, `GET /records` tells what each request brought and when its client left. It watches for
-the client's leaving while it writes and while it waits, since that is what proves a cancel.
+`POST` to any wire's path answers by the script of the model that its body or path names; `PUT
+/scripts/NAME` sets a script, `GET /records` tells what each request brought and when its client
+left. It watches for the client's leaving while it writes and while it waits, since that is what
+proves a cancel.
 Source: h11's state machine; RFC 9112.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import unquote
 
 import h11
 import orjson
@@ -21,6 +24,10 @@ import trio
 from harness.upstream.script import Script, read_script
 
 READ_BYTES = 64 * 1024
+# The paths of the four wires; a Gemini path names the model.
+ASKED = re.compile(
+    r"/(?:chat/completions|responses|messages|models/([^/:]+):streamGenerateContent)$"
+)
 RST_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
 
 
@@ -105,8 +112,8 @@ class Connection:
 
     async def _route(self, request: h11.Request, body: bytes) -> None:
         method, path = request.method.decode(), request.target.decode().partition("?")[0]
-        if method == "POST" and path.endswith("/chat/completions"):
-            await self._chat(request, path, orjson.loads(body))
+        if method == "POST" and (asked := ASKED.search(path)):
+            await self._chat(request, path, orjson.loads(body), unquote(asked[1] or ""))
         elif method == "PUT" and path.startswith("/scripts/"):
             script = read_script(orjson.loads(body))
             self._upstream.scripts[path.removeprefix("/scripts/")] = script
@@ -119,17 +126,17 @@ class Connection:
         else:
             await self._json(404, {"error": {"message": "There is nothing here."}})
 
-    async def _chat(self, request: h11.Request, path: str, body: Any) -> None:
+    async def _chat(self, request: h11.Request, path: str, body: Any, named: str) -> None:
         record = Record(
             number=len(self._upstream.records),
-            model=body["model"],
+            model=named or body["model"],
             path=path,
             headers={name.decode(): value.decode() for name, value in request.headers},
             body=body,
             began_at=trio.current_time(),
         )
         self._upstream.records.append(record)
-        script = self._upstream.scripts.get(body["model"])
+        script = self._upstream.scripts.get(record.model)
         if script is None:
             error = {"message": "No such model.", "code": "model_not_found"}
             await self._json(404, {"error": error})

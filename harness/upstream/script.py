@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 
 DONE = "[DONE]"
+EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")  # behind each blank line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,17 @@ class Script:
         if self.status != 200:  # noqa: PLR2004 -- RFC 9110
             return [orjson.dumps(self.error)]
         if self.raw is not None:
-            return [self.raw.encode("utf-8", "surrogateescape")]
+            return self._recorded(self.raw.encode("utf-8", "surrogateescape"))
         said = [orjson.dumps(chunk).decode() for chunk in self._chunks()]
         if self.done:
             said.append(DONE)
         return [f"data: {each}{self.line_end * 2}".encode() for each in said]
+
+    def _recorded(self, body: bytes) -> list[bytes]:
+        """Return a recorded body, an event a piece; its line ends are the script's."""
+        if self.line_end != "\n":
+            body = body.replace(b"\r\n", b"\n").replace(b"\n", self.line_end.encode())
+        return [piece for piece in EVENT.split(body) if piece]
 
     def _chunks(self) -> list[Mapping[str, Any]]:
         if self.chunks is not None:

@@ -1,0 +1,216 @@
+"""`python3 -m harness fidelity FOLDER`: recorded streams through the whole product, and compared.
+
+Every stream of the folder's index is played by the upstream program over a real socket, read by the
+endpoint of its wire, kept in a job's log and shown by `GET`; what differs from the folder's goldens
+is printed, and last `N/M`. `--split` and `--crlf` change the framing, which must change nothing.
+`--cut events` ends the body behind every event instead: none of those answers may be shown as a
+finished one before the wire's own mark, and their words only ever grow into the uncut ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import trio
+
+from harness.fidelity import goldens
+from harness.serve_as import Always
+from harness.upstream.program import Upstream
+from harness.upstream.script import Script
+from runtime import settings as settings_of
+from runtime import telemetry
+from runtime.caller import Caller
+from runtime.settings import Endpoint, Settings
+from transports import compose
+
+AT_ONCE = 24  # streams under way; more only wait for the two cores
+WAIT_S = 25  # of one long poll of a log
+MARKS = {  # the wire's own marks of the end, one of which must be in what came
+    "openai-chat": re.compile(rb'"finish_reason": ?"|\[DONE\]'),
+    "openai-responses": re.compile(rb'"type": ?"response\.(completed|incomplete)"'),
+    "anthropic-messages": re.compile(rb'"type": ?"message_stop"'),
+    "google-generate": re.compile(rb'"finishReason": ?"|"blockReason": ?"'),
+}
+FRAMES = {"openai-chat": "/v1", "openai-responses": "/v1"}  # what an endpoint's address ends with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One stream to play. `events`: how many of them; None is all."""
+
+    row: Mapping[str, Any]
+    script: Script
+    events: int | None = None
+
+    @property
+    def model(self) -> str:
+        """The name that picks it."""
+        return self.row["id"] if self.events is None else f"{self.row['id']}@{self.events}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Shown:
+    """What the product made of a stream."""
+
+    job: Mapping[str, Any] = field(default_factory=dict)
+    end: Mapping[str, Any] = field(default_factory=dict)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Play the folder; 0 where nothing differs."""
+    args = _parser().parse_args(argv)
+    telemetry.configure(format="console", level="error")
+    index = orjson.loads((args.folder / "index.json").read_bytes())
+    chosen = [row for row in index if not args.only or row["id"] in args.only.split(",")]
+    rows = [row for row in chosen if row["wire"] in goldens.WIRES]
+    for wire in sorted({row["wire"] for row in chosen} - goldens.WIRES):
+        print(f"left out: {wire}, a wire that no endpoint speaks")
+    kept = orjson.loads((args.folder / "sdk_goldens.json").read_bytes())
+    scripts = {
+        row["id"]: Script(
+            raw=(args.folder / row["file"]).read_bytes().decode("utf-8", "surrogateescape"),
+            split_bytes=args.split,
+            line_end="\r\n" if args.crlf else "\n",
+        )
+        for row in rows
+    }
+    cases = [Case(row=row, script=scripts[row["id"]]) for row in rows]
+    if args.cut:
+        cases = [cut for case in cases for cut in _cuts(case)]
+    shown = trio.run(play, cases)
+    wrong = _judge_cuts(cases, shown) if args.cut else _judge(cases, shown, kept)
+    for model, words in wrong.items():
+        print(f"{model}: {words}")
+    print(f"{len(cases) - len(wrong)}/{len(cases)}")
+    return 1 if wrong else 0
+
+
+def _cuts(case: Case) -> list[Case]:
+    count = len(case.script.events())
+    cut = [replace(case.script, cut_events=size) for size in range(count + 1)]
+    return [replace(case, script=script, events=size) for size, script in enumerate(cut)]
+
+
+def _judge(
+    cases: Sequence[Case], shown: Mapping[str, Shown], kept: Mapping[str, Any]
+) -> dict[str, str]:
+    wrong = {}
+    for case in cases:
+        seen, raw = shown[case.model], (case.script.raw or "").encode("utf-8", "surrogateescape")
+        found = goldens.mismatches(case.row, kept.get(case.row["id"]), raw, seen.job, seen.end)
+        if found:
+            wrong[case.model] = "; ".join(found)
+    return wrong
+
+
+def _judge_cuts(cases: Sequence[Case], shown: Mapping[str, Shown]) -> dict[str, str]:
+    """Return the cut answers that say too much, or have lost what came before the cut."""
+    wrong: dict[str, str] = {}
+    before: tuple[str, str] = ("", "")
+    for case in cases:
+        seen = shown[case.model]
+        came = b"".join(case.script.events()[: case.events])
+        text = goldens.text_of(seen.job) if seen.job else ""
+        earlier = before[1] if before[0] == case.row["id"] and case.events else ""
+        before = (case.row["id"], text)
+        if not seen.end:
+            wrong[case.model] = "the log has no end"
+        elif seen.end["status"] == "completed" and not MARKS[case.row["wire"]].search(came):
+            wrong[case.model] = "shown as a finished answer"
+        elif not text.startswith(earlier) and case.row["wire"] != "openai-responses":
+            wrong[case.model] = f"lost words: {earlier[:80]!r} became {text[:80]!r}"
+    return wrong
+
+
+async def play(cases: Sequence[Case]) -> dict[str, Shown]:
+    """Return what the product shows of each case, by its model."""
+    upstream = Upstream({case.model: case.script for case in cases})
+    shown = {case.model: Shown() for case in cases}
+    with tempfile.TemporaryDirectory() as folder:
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(upstream.serve)
+            ready: trio.MemorySendChannel[compose.Ready]
+            ready, found = trio.open_memory_channel(1)
+            caller = Caller(tenant="local", user="fidelity")
+            nursery.start_soon(
+                partial(
+                    compose.serve,
+                    _settings(cases, port),
+                    Path(folder),
+                    on_ready=ready.send_nowait,
+                    stop=trio.Event(),
+                    authenticator=Always(caller=caller),
+                )
+            )
+            service = await found.receive()
+            await _ask_all(service.url, cases, shown)
+            nursery.cancel_scope.cancel()  # there is nothing in the folder that anybody will miss
+    return shown
+
+
+def _settings(cases: Sequence[Case], port: int) -> Settings:
+    wires = {case.row["wire"] for case in cases}
+    endpoints = {
+        wire: Endpoint(
+            base_url=f"http://127.0.0.1:{port}{FRAMES.get(wire, '')}",
+            wire=wire,
+            models=tuple(case.model for case in cases if case.row["wire"] == wire),
+            concurrency=AT_ONCE,
+            allow_loopback=True,
+        )
+        for wire in wires
+    }
+    return replace(settings_of.load(None, {}, {"server.port": 0}), endpoints=endpoints)
+
+
+async def _ask_all(url: str, cases: Sequence[Case], shown: Mapping[str, Shown]) -> None:
+    room = trio.CapacityLimiter(AT_ONCE)
+    async with httpx.AsyncClient(base_url=url, timeout=2 * WAIT_S) as client:
+
+        async def ask(case: Case) -> None:
+            async with room:
+                await _ask(client, case, shown[case.model])
+
+        async with trio.open_nursery() as nursery:
+            for case in cases:
+                nursery.start_soon(ask, case)
+
+
+async def _ask(client: httpx.AsyncClient, case: Case, shown: Shown) -> None:
+    talk = (await client.post("/api/conversations", json={})).json()["id"]
+    body = {"input": "Go on.", "model": f"{case.row['wire']}/{case.model}"}
+    asked = await client.post(f"/api/conversations/{talk}/jobs", json=body)
+    asked.raise_for_status()
+    job_id, after = asked.json()["id"], 0
+    while not shown.end:
+        query = {"after": str(after), "wait": str(WAIT_S), "limit": "1000"}
+        page = (await client.get(f"/api/jobs/{job_id}/events", params=query)).json()
+        for event in page["events"]:
+            after = event["sequence"]
+            if event["kind"] == "job.ended":
+                shown.end = event["data"]
+    shown.job = (await client.get(f"/api/jobs/{job_id}")).json()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m harness fidelity", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--only", metavar="ID[,ID]", help="of the folder's streams, these")
+    parser.add_argument("--split", type=int, metavar="N", help="bytes of each write")
+    parser.add_argument("--crlf", action="store_true", help="lines end with CR LF")
+    parser.add_argument("--cut", choices=["events"], help="end the body behind every event")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
