@@ -28,6 +28,7 @@ from specs.promises import (
     registries,
     replay,
     responses,
+    wires,
 )
 
 SPECS = Path(__file__).parent
@@ -57,6 +58,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     *entries(registries.PROMISES, registries.SOURCE, "W2"),
     *entries(responses.PROMISES, responses.SOURCE, "W2"),
+    *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)

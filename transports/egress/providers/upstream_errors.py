@@ -8,11 +8,13 @@ Source: the vendors' error references, and recorded errors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from runtime import limits
 from runtime.problems import UpstreamSaid
+from transports.egress.providers.wire import dicts
 
 BY_CODE: Final[Mapping[str, str]] = {
     "context_length_exceeded": "context_length",
@@ -29,6 +31,7 @@ BY_CODE: Final[Mapping[str, str]] = {
     "invalid_api_key": "auth",
     "authentication_error": "auth",
     "permission_error": "auth",
+    "API_KEY_INVALID": "auth",  # Google's, under a 400
     "UNAUTHENTICATED": "auth",
     "PERMISSION_DENIED": "auth",
     "invalid_request_error": "invalid_request",
@@ -59,11 +62,14 @@ BY_STATUS: Final[Mapping[int, str]] = {
     503: "overloaded",
     529: "overloaded",
 }
+UNPAID: Final = "credit balance is too low"  # Anthropic's, as an invalid request
+DELAY: Final = re.compile(r"(\d{1,6}(?:\.\d+)?)s")  # Google's RetryInfo
 WINDOW: Final = (
     "context length",
     "context window",
     "maximum context",
     "too many tokens",
+    "maximum number of tokens",
     "too long",
 )
 REDIRECTED, REFUSED, FAILED = 300, 400, 500  # RFC 9110: where these kinds of status begin
@@ -79,7 +85,7 @@ def said(
     """Return the provider's error, whatever shape it came in.
 
     Args:
-        retry_after_s: what its Retry-After says, None where it has none.
+        retry_after_s: what its Retry-After says; None: what the error itself says, if anything.
     """
     while isinstance(document, list) and document:
         document = document[0]
@@ -89,10 +95,17 @@ def said(
     message = (
         words.get("message") or words.get("detail") or (error if isinstance(error, str) else "")
     )
-    codes = [words.get(name) for name in ("code", "type", "status")]
-    code = next((each for each in codes if each and each != "error"), None) or status or "unknown"
+    details = dicts(words.get("details"))
+    codes = [each.get("reason") for each in details]
+    codes += [words.get(name) for name in ("code", "type", "status")]
+    named = [each for each in codes if isinstance(each, str) and each not in {"", "error"}]
+    numbers = [each for each in codes if isinstance(each, int) and each]
+    code = next(iter([*named, *numbers]), status or "unknown")
     told = str(message or "The provider said no more than that.")[: limits.ERROR_CHARS]
     extensions: dict[str, Any] = {"class": error_class(status, codes, told)}
+    waits = (DELAY.fullmatch(str(each.get("retryDelay"))) for each in details)
+    if retry_after_s is None:
+        retry_after_s = next((float(each[1]) for each in waits if each), None)
     if retry_after_s is not None:
         extensions["retry_after_s"] = retry_after_s
     known_id = request_id or outer.get("request_id")
@@ -121,6 +134,8 @@ def error_class(status: int | None, codes: list[Any], words: str) -> str:
         known = "server"
         if number and REDIRECTED <= number < FAILED:  # a redirect is none of the wire's answers
             known = "invalid_request" if number >= REFUSED else "protocol"
+    if known == "invalid_request" and UNPAID in words.lower():
+        return "quota"
     if known == "invalid_request" and any(sign in words.lower() for sign in WINDOW):
         return "context_length"
     return known

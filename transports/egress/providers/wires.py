@@ -38,7 +38,7 @@ class Wire:
     Args:
         path: what comes after the base URL, by the model's name.
         headers: what carries a key.
-        whole: a body that came whole, as the payloads of a stream.
+        whole: a body that came whole, as the payloads of a stream; raises JSONDecodeError.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Wire:
     headers: Callable[[str], Mapping[str, str]]
     body: Callable[[Request], dict[str, Any]]
     answer: Callable[[str], Answer]
-    whole: Callable[[str], list[str]] = lambda text: [text]
+    whole: Callable[[str], list[str]]
 
 
 def _bearer(key: str) -> Mapping[str, str]:
@@ -60,6 +60,11 @@ def _anthropic(key: str) -> Mapping[str, str]:
 
 def _google(key: str) -> Mapping[str, str]:
     return {"x-goog-api-key": key} if key else {}
+
+
+def _completion(text: str) -> list[str]:
+    orjson.loads(text)
+    return [text]  # a choice with its message reads as one with its delta
 
 
 def _response(text: str) -> list[str]:
@@ -98,6 +103,7 @@ WIRES: Mapping[str, Wire] = {
             headers=_bearer,
             body=chat_request.body,
             answer=chat_wire.ChatAnswer,
+            whole=_completion,
         ),
         Wire(
             name=responses_wire.WIRE,
