@@ -76,7 +76,7 @@ SMALL = Scale(
     longest_s=6,
     idle_s=3,
     warm_share=1 / 3,
-    slope_kib_per_min=12 * 1024,
+    slope_kib_per_min=4 * 1024,
 )
 
 
