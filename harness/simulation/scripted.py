@@ -128,7 +128,7 @@ def speech(script: Script, *, framed: bool) -> Speech:
             starts.append((len(raw), pause_s))
         raw += b"%x\r\n%b\r\n" % (len(event), event) if framed else event
         if b"finish_reason" in event:
-            mark = len(raw) - (3 if framed else 1)  # its line has ended
+            mark = len(raw) - (4 if framed else 2)  # its JSON is whole
     then: Literal["close", "reset", "stall"] = "close"
     if script.end in ("reset", "stall"):
         then = "reset" if script.end == "reset" else "stall"
