@@ -14,13 +14,15 @@ import orjson
 import trio
 
 from harness.upstream.program import Upstream
+from harness.upstream.recordings import Recordings
 from harness.upstream.script import read_script
 
 
-async def run(port: int, scripts: Path | None) -> None:
+async def run(port: int, scripts: Path | None, recordings: Path | None) -> None:
     """Serve until standard input closes."""
     known = orjson.loads(await trio.Path(scripts).read_bytes()) if scripts else {}
-    upstream = Upstream({name: read_script(each) for name, each in known.items()})
+    upstream = Recordings(recordings) if recordings else Upstream()
+    upstream.scripts |= {name: read_script(each) for name, each in known.items()}
     async with trio.open_nursery() as nursery:
         bound = await nursery.start(upstream.serve, port)
         url = f"http://127.0.0.1:{bound}"
@@ -34,8 +36,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--announce", choices=["json"], default="json")
     parser.add_argument("--scripts", type=Path, help="JSON file: scripts by model name")
+    parser.add_argument("--recordings", type=Path, help="folder of recorded streams, by id")
     given = parser.parse_args()
-    trio.run(run, given.port, given.scripts)
+    trio.run(run, given.port, given.scripts, given.recordings)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,10 @@ class Upstream:
         self.scripts: dict[str, Script] = {"hello": Script(), **(scripts or {})}
         self.records: list[Record] = []
 
+    def find(self, model: str) -> Script | None:
+        """Return the script of a model."""
+        return self.scripts.get(model)
+
     async def serve(
         self,
         port: int = 0,
@@ -136,7 +140,7 @@ class Connection:
             began_at=trio.current_time(),
         )
         self._upstream.records.append(record)
-        script = self._upstream.scripts.get(record.model)
+        script = self._upstream.find(record.model)
         if script is None:
             error = {"message": "No such model.", "code": "model_not_found"}
             await self._json(404, {"error": error})
