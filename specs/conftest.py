@@ -14,6 +14,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import trio
 
@@ -25,6 +26,10 @@ BROWSER = Path(__file__).parent / "browser"
 BOUND_S = 100  # below faulthandler_timeout, so that a hanging spec fails and the run goes on
 VIRTUAL_BOUND_S = 366 * 86_400  # a simulation may live through a year
 VIRTUAL_CLOCKS = {"autojump_clock", "mock_clock"}
+
+# How long an example takes is the machine's affair: speed is proved by a bench, never by a spec.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 LAST = "test_every_route_and_status_was_exercised"  # of a full run: it looks at all before it
 

@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from harness import faults, sim
 from harness.simulation import plan as plans
 from harness.simulation.plan import Plan
 from harness.simulation.world import World, simulate
 from specs.requirements import requirement
 
-SEEDS = 300
+SEEDS = 60  # a spec; five of them are the 300
 TIMEOUT_S = 300
 
 
@@ -35,14 +37,17 @@ def digests(seeds: range, *, seeds_trio: bool = True) -> list[str]:
     "sse.same-bytes",
     "http.foreign-is-absent",
 )
-def test_the_laws_hold_in_300_seeds_with_every_fault() -> None:
-    told = list(sim.run_seeds(range(1, SEEDS + 1), faults.NAMES, plans.STEPS, os.cpu_count() or 1))
+@pytest.mark.parametrize("first", range(1, 301, SEEDS))
+def test_the_laws_hold_in_300_seeds_with_every_fault(first: int) -> None:
+    seeds = range(first, first + SEEDS)
+    told = list(sim.run_seeds(seeds, faults.NAMES, plans.STEPS, os.cpu_count() or 1))
     assert {each.seed: each.wrong for each in told if each.wrong} == {}
     assert len(told) == SEEDS
     assert sum(each.seen for each in told) > 20 * SEEDS
     assert sum(each.lives for each in told) > 2 * SEEDS
     assert plans.STEPS >= 40
-    assert sum(plans.make(each.seed, ()).speaks_http for each in told) == SEEDS // plans.WIRE_EVERY
+    spoke = sum(plans.make(each.seed, ()).speaks_http for each in told)
+    assert SEEDS // plans.WIRE_EVERY <= spoke <= SEEDS // plans.WIRE_EVERY + 1
 
 
 def test_the_laws_hold_where_nothing_goes_wrong() -> None:
