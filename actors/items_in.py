@@ -59,10 +59,11 @@ def read_items(
         given = [{"type": "message", "role": "user", "content": content}]
     if len(given) > limits.TURN_ITEMS_MAX:
         raise Invalid.at(where, f"At most {limits.TURN_ITEMS_MAX} items may be sent.")
-    return [_read_item(each, new_id, f"{where}/{place}") for place, each in enumerate(given)]
+    return [read_item(each, new_id, f"{where}/{place}") for place, each in enumerate(given)]
 
 
-def _read_item(given: Any, new_id: Callable[[str], str], where: str) -> Item:
+def read_item(given: Any, new_id: Callable[[str], str], where: str) -> Item:
+    """Return one item as `read_items` does; `where` points to it."""
     if not isinstance(given, dict):
         raise Invalid.at(where, "An item is an object.")
     kind = given.get("type") or ("message" if "role" in given else None)

@@ -18,6 +18,7 @@ import pytest
 from specs.promises import (
     durable,
     egress,
+    fronts,
     grammar,
     http,
     jobs,
@@ -58,6 +59,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     *entries(registries.PROMISES, registries.SOURCE, "W2"),
     *entries(responses.PROMISES, responses.SOURCE, "W2"),
+    *entries(fronts.PROMISES, fronts.SOURCE, "W2"),
     *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
 )

@@ -1,4 +1,4 @@
-"""Others' models of the Responses API, which every answer and event of the run is held against.
+"""Others' models of OpenAI's APIs, which every answer and event of the run is held against.
 
 Two of them: the Open Responses specification's, and the official SDK's, which is made from OpenAI's
 published OpenAPI document. Source: openresponses-types, openai (PyPI).
@@ -12,8 +12,10 @@ from functools import cache
 from typing import Any, Final
 
 import openresponses_types.types as open_types
+from openai.types import Model
 from openai.types import conversations as sdk_conversations
 from openai.types import responses as sdk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.conversations.conversation import Conversation
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -28,7 +30,10 @@ WHOLE: Final = {  # address -> a good answer, by each of the two; None: it has n
     r"/v1/conversations(/[^/]+)?": (None, Conversation),
     r"/v1/conversations/[^/]+/items": (None, sdk_conversations.ConversationItemList),
     r"/v1/conversations/[^/]+/items/[^/]+": (None, None),
+    r"/v1/chat/completions(/[^/]+)?": (None, ChatCompletion),
+    r"/v1/models/.+": (None, Model),
 }
+CHUNK: Final = "chat.completion.chunk"
 DELETED: Final = "deleted"  # what is left of a thing has a form of its own
 
 
@@ -54,7 +59,10 @@ def problems(path: str, document: Any) -> Iterator[str]:
     if "sequence_number" in document:
         yield from event_problems(document)
         return
-    if DELETED in document:
+    if document.get("object") == CHUNK:
+        yield from mistakes(ChatCompletionChunk, document)
+        return
+    if DELETED in document or ("error" in document and "id" not in document):
         return
     for pattern, kinds in WHOLE.items():
         if re.fullmatch(pattern, path):

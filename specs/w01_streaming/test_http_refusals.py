@@ -34,6 +34,7 @@ BODIES = {  # a body that each operation with one takes
     "count_input_tokens": b'{"model": "echo", "input": "hello"}',
     "cancel_response": b"{}",
     "create_thread": b"{}",
+    "create_completion": b'{"model": "echo", "messages": [{"role": "user", "content": "hello"}]}',
     "update_thread": b'{"metadata": {}}',
     "put_items": b'{"items": [{"type": "message", "role": "user", "content": "hello"}]}',
     "put_subscription": b'{"type": "pull-wake", "pattern": "a/*", "wake_stream": "wakes"}',

@@ -26,6 +26,7 @@ from transports.ingress.http.operation import empty
 from transports.ingress.http.problems import answer, refusal
 from transports.ingress.http.responses.socket import ResponsesSocket
 from transports.ingress.http.routes import (
+    completions,
     conversations,
     endpoints,
     events,
@@ -53,6 +54,7 @@ BLUEPRINTS: Final = (
     endpoints.routes,
     responses.routes,
     threads.routes,
+    completions.routes,
     subscriptions.routes,
     streams.routes,
     page.routes,

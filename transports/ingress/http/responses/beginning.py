@@ -77,12 +77,16 @@ async def begin(known: Services, caller: Caller, new: NewResponse, request_id: s
     receipt = await known.claims.once(caller, new.claim, make)
     if made:
         return Begun(found=made[0])
-    said = receipt.body or _kept_in_memory(known, caller, new.claim)
+    said = receipt.body or kept_in_memory(known, caller, new.claim)
     return Begun(found=known.desk.responses.find(caller, orjson.loads(said)["id"]), replayed=True)
 
 
-def _kept_in_memory(known: Services, caller: Caller, claim: Claim | None) -> bytes:
-    """Return the receipt of a response that is not stored; on disk its key is a digest alone."""
+def kept_in_memory(known: Services, caller: Caller, claim: Claim | None) -> bytes:
+    """Return the receipt of an answer that is not stored; on disk its key is a digest alone.
+
+    Raises:
+        IdempotencyConflict: it is not kept any more.
+    """
     reader = known.desk.responses.memory.spine.reader
     if claim is not None:
         scope = (caller.tenant, caller.user, claim.method, claim.path, claim.key)

@@ -1,0 +1,18 @@
+"""What the fronts beside the Responses API do: Chat Completions, the AI SDK's stream (section 6)."""
+
+SOURCE = "CONTRACT.md section 6"
+
+PROMISES = {
+    "chat.completions.create": "POST /v1/chat/completions answers whole, or as chunks.",
+    "chat.completions.fold": "The chunks of a log add up to the answer that is given whole.",
+    "chat.completions.valid": "Every completion and chunk fits OpenAI's own models.",
+    "chat.completions.usage": "The last chunk tells the usage where it is asked for and known.",
+    "chat.completions.tools": "Function tools pass through, and their answers go back.",
+    "chat.completions.reasoning": "Thoughts are reasoning_content; their state goes back by byte.",
+    "chat.completions.honest": "What broke off or failed is an error, never a finish_reason.",
+    "chat.completions.errors": "What is wrong or not offered is refused with its param.",
+    "chat.completions.memory": "A completion leaves nothing on disk unless store asks for it.",
+    "chat.completions.leave": "A client that leaves closes the upstream within 250 ms.",
+    "chat.completions.idempotent": "One key begins one completion, which is answered alike again.",
+    "models.openai": "GET /v1/models lists the models as OpenAI's API does.",
+}
