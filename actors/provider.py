@@ -281,7 +281,8 @@ class ProviderActor(TrioActor):
         except UpstreamSaid as said:
             return End(end_state="provider_error", reason="provider-error", error=_error(said))
         except UpstreamLost as lost:
-            return replace(BROKEN_OFF, provider_reason=lost.detail)
+            reason = lost.extensions.get("code", BROKEN_OFF.reason)
+            return replace(BROKEN_OFF, reason=reason, provider_reason=lost.detail)
         except ActorDeadError:
             raise
         except Exception:
@@ -293,9 +294,9 @@ class ProviderActor(TrioActor):
         """End the calls that have fallen silent. One task for all: a deadline a part costs more."""
         while True:
             await trio.sleep(limits.PROVIDER_IDLE_S / limits.IDLE_LOOKS)
-            since = trio.current_time() - limits.PROVIDER_IDLE_S
+            now = trio.current_time()
             for call in self.calls.values():
-                if call.silent_since < since:
+                if now - call.silent_since > call.provider.patience_s:
                     call.was_silent = True
                     call.scope.cancel()
 

@@ -137,6 +137,8 @@ EGRESS_REHEARSAL_S = 10.0  # one URL of `runchat egress check`, with its real lo
 EGRESS_BODY_BYTES = 256 * 1024 * 1024  # of one answer, decoded; four times what a job may say
 EGRESS_DECODED_BYTES = 64 * 1024  # made of one piece of a coded answer at once: a bomb is met early
 UPSTREAM_CONNECT_S = 10.0  # name, connection and handshake of a provider
+UPSTREAM_RETRY_S = (0.5, 8.0)  # the longest first pause before a retry, and the longest of all
+UPSTREAM_RETRY_AFTER_S_MAX = 60.0  # a provider that wants more is an error: the caller decides
 UPSTREAM_AFTER_END_S = 5.0  # usage may come after the end; an end without it is an end too
 UPSTREAM_CONNECTIONS_MAX = 256  # of one endpoint
 UPSTREAM_KEPT_MAX = 16  # idle ones of one endpoint
@@ -154,6 +156,32 @@ CHILD_CANCEL_S = 0.1  # a child that still talks by then is killed; below PROVID
 CHILD_PAUSE_S = (0.1, 10.0)  # first and longest pause before a child that died starts again
 CHILD_LINE_BYTES = 1024 * 1024  # a line of a child holds a token, not a book
 LOG_LINE_CHARS = 500  # of a line of somebody else that goes into our log
+
+# --- MCP ---
+MCP_IDLE_S = 300.0  # a session that nobody uses ends after this and comes back on demand
+MCP_CONNECT_S = 30.0  # a session is open by then; a program that starts first takes its time
+MCP_SIGN_IN_S = 600.0  # where a person signs in first
+MCP_CLOSE_S = 1.0  # a session says goodbye, and a program ends by itself, within this
+MCP_KILL_S = 0.5  # between asking a program to end and killing it: together below 2 s
+MCP_CALL_S = 120.0  # a call of a tool where nobody says otherwise
+MCP_LIST_S = 30.0  # the whole list of tools, all its pages
+MCP_PAGES_MAX = 100  # of one list; a list without an end is met early
+MCP_TOOLS_MAX = 1000  # of one server; no model chooses among more
+MCP_CATALOG_BYTES = 8 * 1024 * 1024  # of one server's tools, as JSON
+MCP_FRESH_S = (1.0, 24 * 3600.0)  # least and most that a list is held to be fresh
+MCP_LISTEN_S = 5.0  # before a lost subscription to changes is tried again
+MCP_CALLS_MAX = 16  # at once in one session; others wait
+MCP_CALLS_WAITING_MAX = 256  # past it a call is refused as too many
+MCP_FAILURES_MAX = 5  # failed connections in a row that open a session's circuit
+MCP_OPEN_S = 30.0  # an open circuit refuses for so long
+MCP_PAUSE_S = (0.2, 10.0)  # first and longest pause before a failed connection is tried again
+MCP_SILENCE_S = 300.0  # a server may be silent so long in the middle of an answer
+MCP_MESSAGE_BYTES = 4 * 1024 * 1024  # of one message: a line, or an event
+MCP_BODY_BYTES = 64 * 1024 * 1024  # of one HTTP answer; a stream of changes is one
+MCP_ROUNDS_MAX = 10  # of questions that one call may ask
+MCP_OAUTH_S = 30.0  # one request of an authorization, with its answer
+MCP_OAUTH_BYTES = 256 * 1024  # of such an answer; metadata takes a few kB
+MCP_NONCES_MAX = 8  # origins whose DPoP nonce is remembered: the server, its issuer, and some more
 
 # --- ingress: connections ---
 CONNECTIONS_MAX = 4096  # open at once; 2,000 idle readers and room to answer everybody else

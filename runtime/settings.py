@@ -125,6 +125,11 @@ class Endpoint:
     vendor: str = setting("", "whose models they are, for prices and limits; empty: by its host")
     models: tuple[str, ...] = setting((), "its models that may be used")
     concurrency: int = setting(8, "jobs it answers at once; others wait", least=1, most=1000)
+    connect_s: float = setting(10.0, "seconds until a connection stands", least=0.1, most=120)
+    first_byte_s: float = setting(120.0, "seconds until its first event", least=0.1, most=3600)
+    idle_s: float = setting(120.0, "seconds between two parts", least=0.1, most=3600)
+    total_s: float = setting(3600.0, "seconds of a whole answer", least=1, most=86400)
+    retries: int = setting(2, "further tries where it fails before its first word", least=0, most=9)
     allow_loopback: bool = setting(default=False, doc="it may be on this machine")
 
 

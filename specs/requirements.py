@@ -25,6 +25,7 @@ from specs.promises import (
     models,
     page,
     process,
+    providers,
     reading,
     registries,
     replay,
@@ -60,6 +61,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(registries.PROMISES, registries.SOURCE, "W2"),
     *entries(responses.PROMISES, responses.SOURCE, "W2"),
     *entries(fronts.PROMISES, fronts.SOURCE, "W2"),
+    *entries(providers.PROMISES, providers.SOURCE, "W2"),
     *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
 )

@@ -50,6 +50,7 @@ class Steps:
     models: tuple[Model, ...] = (Model(id="bench/steps", endpoint="bench", options=StepsOptions),)
     concurrency = limits.UNMETERED_JOBS_MAX
     merges = False
+    patience_s = limits.PROVIDER_IDLE_S
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Yield stamps by the plan, and then nothing."""

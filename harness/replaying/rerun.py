@@ -76,6 +76,7 @@ class RecordedProvider:
     """Says the parts it is handed, to the recorded job alone; others wait."""
 
     merges = True
+    patience_s = limits.PROVIDER_IDLE_S
     concurrency = limits.UNMETERED_JOBS_MAX
 
     def __init__(self, job: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from runtime import limits
 from transports.egress.providers.base import Delta, End, Model, Part, Request
 
 
@@ -35,6 +36,7 @@ class Scripted:
 
     endpoint = "scripted"
     merges = True
+    patience_s = limits.PROVIDER_IDLE_S
 
     def __init__(self, *, concurrency: int = 100, context: int | None = None) -> None:
         self.concurrency = concurrency

@@ -187,6 +187,17 @@ def test_models_and_endpoints_name_what_can_be_asked(shared: Served) -> None:
     assert [json.loads(line)["id"] for line in as_json] == [line.split()[0] for line in models]
     endpoints = runchat("endpoints", "--data", shared.data).stdout.splitlines()
     assert {"echo", "synthetic"} <= {line.split()[0] for line in endpoints}
+    assert runchat("endpoints", "list", "--data", shared.data).stdout.splitlines() == endpoints
+
+
+@requirement("cli.models")
+def test_an_endpoint_is_tested_from_the_command_line(shared: Served) -> None:
+    done = runchat("endpoints", "test", "echo", "--data", shared.data)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "echo  ok  model=echo  end_state=finished  deltas=5  says_usage=False\n"
+    unknown = runchat("endpoints", "test", "nowhere", "--data", shared.data)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr == "runchat: No such endpoint.\n"
 
 
 @requirement("signin.link-command")

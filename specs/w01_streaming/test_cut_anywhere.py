@@ -16,6 +16,7 @@ import h11
 import pytest
 import trio
 
+from runtime import limits
 from runtime.events import JOB_END, decode
 from specs.requirements import requirement
 from specs.support import talk
@@ -47,6 +48,7 @@ class Talkative:
     models: tuple[Model, ...] = (Model(id="talkative", endpoint="talkative"),)
     concurrency = 1
     merges = False
+    patience_s = limits.PROVIDER_IDLE_S
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         yield ItemStart(index=0, type="reasoning")

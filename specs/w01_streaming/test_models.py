@@ -9,6 +9,8 @@ import pytest
 from specs.requirements import requirement
 from specs.support import talk
 from specs.support.server import service
+from transports.egress.providers import facts
+from transports.egress.providers.compatible import Compatible, Endpoint
 from transports.egress.providers.synthetic import delta_text
 
 SYNTHETIC = "synthetic/tokens"
@@ -117,3 +119,30 @@ async def test_more_than_synthetic_can_make_is_refused() -> None:
             refused = await talk.ask(client, conversation, model=SYNTHETIC, options=options)
 
             assert refused.status_code == 422
+
+
+@requirement("providers.facts")
+async def test_what_is_known_of_a_model_is_shown_and_what_is_not_is_null() -> None:
+    endpoint = Endpoint(
+        name="up",
+        base_url="https://api.anthropic.com",
+        models=("claude-sonnet-4-5", "unheard-of"),
+        wire="anthropic-messages",
+        vendor="anthropic",
+    )
+    async with service(providers=(Compatible(endpoint),)) as running:
+        client = await running.client()
+        shown = {each["id"]: each for each in (await client.get("/api/models")).json()["items"]}
+
+    known, unknown = shown["up/claude-sonnet-4-5"], shown["up/unheard-of"]
+    fact = facts.find("anthropic", "claude-sonnet-4-5")
+    assert (known["context"], known["output_limit"]) == (fact.context, fact.output_limit)
+    assert (known["inputs"], known["efforts"]) == (
+        fact.inputs and list(fact.inputs),
+        fact.efforts and list(fact.efforts),
+    )
+    assert known["prices"]["input_mtok"]["usd"] == "3"
+    assert known["prices"]["source"].startswith("genai-prices ")
+    nothing = ("context", "output_limit", "inputs", "efforts", "ends_on", "prices")
+    assert [unknown[name] for name in nothing] == [None] * len(nothing)
+    assert shown["echo"]["prices"] is None

@@ -63,7 +63,13 @@ def catalog_for(
 def reach_of(endpoint: EndpointSettings) -> guard.Reach:
     """Return the reach of a configured endpoint: its own place and no other."""
     exempt = frozenset({guard.origin(endpoint.base_url)} if endpoint.allow_loopback else ())
-    return guard.Reach(exempt=exempt, domains=guard.only(endpoint.base_url))
+    return guard.Reach(
+        exempt=exempt,
+        domains=guard.only(endpoint.base_url),
+        connect_s=endpoint.connect_s,
+        idle_s=max(endpoint.first_byte_s, endpoint.idle_s),
+        total_s=endpoint.total_s,
+    )
 
 
 def reach_for(settings: Settings, purpose: str) -> guard.Reach:
@@ -92,6 +98,10 @@ def provider_of(name: str, each: EndpointSettings, on_decision: Told | None = No
             vendor=each.vendor or vendor_of(each.base_url),
             api_key=each.api_key.reveal(),
             concurrency=each.concurrency,
+            first_byte_s=each.first_byte_s,
+            idle_s=each.idle_s,
+            total_s=each.total_s,
+            retries=each.retries,
             reach=replace(reach_of(each), on_decision=on_decision),
         )
     )

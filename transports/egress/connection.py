@@ -289,11 +289,12 @@ def lost() -> Iterator[None]:
     except Denied:
         raise
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise UpstreamLost("The provider cannot be reached.") from error
+        raise UpstreamLost("The provider cannot be reached.", code="connection-lost") from error
     except httpx2.TimeoutException as error:
-        raise UpstreamLost("The provider fell silent.") from error
+        raise UpstreamLost("The provider fell silent.", code="idle-timeout") from error
     except httpx2.TransportError as error:
-        raise UpstreamLost("The connection to the provider broke.") from error
+        broke = "The connection to the provider broke."
+        raise UpstreamLost(broke, code="connection-lost") from error
 
 
 class _Bounded:

@@ -145,6 +145,24 @@ async def test_the_silence_before_a_heartbeat_begins_anew_with_each_event(
     assert said[2:] == [("busy", False, 10), ("quiet", True, 15), ("busy", True, 25)]
 
 
+async def test_another_look_at_the_readers_right_breaks_no_silence(
+    autojump_clock: MockClock,
+) -> None:
+    story, heard = Story(), list[float]()
+
+    async def follow() -> None:
+        async for part in reader_of(story):
+            heard.extend([round(trio.current_time(), 3)] * (part == HEARTBEAT))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow)
+        await trio.sleep(5)
+        story.say("a")
+        await trio.sleep(limits.RECHECK_S + 6)
+        nursery.cancel_scope.cancel()
+    assert heard == [20, 35, 50]
+
+
 async def test_who_has_left_is_told_of_no_silence(autojump_clock: MockClock) -> None:
     readers = Readers(Metrics())
     for _ in range(2):  # the second comes when nobody watches the time any more

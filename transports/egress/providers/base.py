@@ -147,6 +147,10 @@ class Model:
         id: what callers say, `endpoint/name`.
         context: tokens of prompt and answer together.
         output_limit: tokens of an answer.
+        inputs: kinds of content it takes, such as `image`.
+        efforts: levels of reasoning that can be asked for.
+        ends_on: the day from which it is no longer served, `YYYY-MM-DD`.
+        vendor: whose it is, for its prices.
         options: the dataclass that this model's options are read into.
     """
 
@@ -155,6 +159,10 @@ class Model:
     context: int | None = None
     output_limit: int | None = None
     abilities: tuple[str, ...] = ("text",)
+    inputs: tuple[str, ...] | None = None
+    efforts: tuple[str, ...] | None = None
+    ends_on: str | None = None
+    vendor: str | None = None
     options: type[Any] = Options
 
     @property
@@ -208,6 +216,7 @@ class Provider(Protocol):
     models: tuple[Model, ...]
     concurrency: int  # answers it makes at once; more wait for their turn outside
     merges: bool  # whether a job may merge deltas that wait
+    patience_s: float  # a call without a part for so long is ended; inf: it sees to that itself
 
     def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Return the parts as they come; `aclose()` closes the connection at once.

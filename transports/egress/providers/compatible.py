@@ -3,7 +3,7 @@
 What happened on the wire decides the end: its own mark, `[DONE]` without a reason, a clean end of
 the body (the generator just stops: truncated), a broken or silent connection (UpstreamLost), an
 error in whatever form (UpstreamSaid). Leaving the generator closes the connection, which is what
-tells the provider to stop.
+tells the provider to stop. What fails before its first word is asked for again, as `retrying` says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from math import inf
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 import orjson
@@ -23,9 +25,22 @@ from runtime import limits
 from runtime.problems import Upstream, UpstreamLost, UpstreamSaid
 from transports.egress import guard
 from transports.egress.guard import Reach
-from transports.egress.providers import chat_wire, facts
-from transports.egress.providers.base import Model, NetworkOptions, Noted, Part, Request, Usage
-from transports.egress.providers.prices import Prices
+from transports.egress.providers import chat_wire, facts, retrying
+from transports.egress.providers.base import (
+    Delta,
+    End,
+    ItemDone,
+    ItemStart,
+    Model,
+    NetworkOptions,
+    Noted,
+    Part,
+    Request,
+    Retracted,
+    Usage,
+)
+from transports.egress.providers.patience import Patience
+from transports.egress.providers.prices import PUBLIC, Prices
 from transports.egress.providers.upstream_errors import said, strange
 from transports.egress.providers.wire import Answer
 from transports.egress.providers.wires import WIRES, own
@@ -40,6 +55,9 @@ log = structlog.get_logger(__name__)
 
 OK = 200
 REQUEST_IDS = ("x-request-id", "request-id")
+AGAIN = Noted(
+    code="asked-again", detail="The provider failed before its first word and is asked again."
+)
 DROPPED = Noted(
     code="foreign-state-dropped",
     detail="What another model thought, in a form that only it can read, was left out.",
@@ -56,7 +74,12 @@ class Endpoint:
         wire: one of `wires.WIRES`.
         vendor: whose models they are, for what is known of them and what they cost.
         models: the provider's own names.
+        first_byte_s: its first event is there by then.
+        idle_s: an answer may be without a further part for so long.
+        total_s: of one try.
+        retries: how often it is asked again.
         reach: where its client may go; exempts the endpoint's own place where the settings say so.
+        chance: of the pauses before a retry, and of its key.
     """
 
     name: str
@@ -67,14 +90,20 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     context: int | None = None
     concurrency: int = limits.UPSTREAM_JOBS_MAX
+    first_byte_s: float = limits.PROVIDER_IDLE_S
+    idle_s: float = limits.PROVIDER_IDLE_S
+    total_s: float = limits.EGRESS_TOTAL_S
+    retries: int = 0
     reach: Reach = field(default_factory=Reach)
-    prices: Prices = field(default_factory=Prices)
+    prices: Prices = PUBLIC
+    chance: Random = field(default_factory=SystemRandom)
 
 
 class Compatible:
     """The provider behind one endpoint."""
 
     merges = True
+    patience_s = inf  # it has its own
 
     def __init__(self, endpoint: Endpoint) -> None:
         """Open nothing yet.
@@ -97,13 +126,38 @@ class Compatible:
             UpstreamSaid: the provider said an error.
             UpstreamLost: the connection could not be made, broke, or fell silent.
         """
-        answer = self._wire.answer(request.model.name)
         request, dropped = own(self._wire.name, request)
         if dropped:
             yield replace(DROPPED, count=dropped)
+        settings = self._settings
+        key = f"{settings.chance.getrandbits(128):032x}"
+        for tried in count(1):
+            begun = spoken = False
+            try:
+                async with aclosing(self._once(request, key)) as parts:
+                    async for part in parts:
+                        begun = begun or isinstance(part, ItemStart)
+                        spoken = spoken or isinstance(part, Delta | ItemDone | End)
+                        yield part
+            except Upstream as problem:
+                may = not spoken and tried <= settings.retries
+                pause_s = retrying.pause_s(problem, tried, settings.chance) if may else None
+                if pause_s is None:
+                    raise
+                log.info("provider_asked_again", job_id=request.job_id, error=problem.detail)
+            else:
+                return
+            if begun:
+                yield Retracted()
+            yield AGAIN
+            await trio.sleep(pause_s)
+
+    async def _once(self, request: Request, key: str) -> AsyncGenerator[Part, None]:
+        """Yield the answer of one try."""
+        answer = self._wire.answer(request.model.name)
         problem: Upstream | None = None
         try:
-            async with aclosing(self._parts(request, answer)) as parts:
+            async with aclosing(self._parts(request, answer, key)) as parts:
                 async for part in parts:
                     yield part
         except UpstreamSaid as error:
@@ -149,19 +203,25 @@ class Compatible:
             context=self._settings.context or known.context or known.input_limit,
             output_limit=known.output_limit,
             abilities=("text", *(known.abilities or ())),
+            inputs=known.inputs,
+            efforts=known.efforts,
+            ends_on=known.ends_on,
+            vendor=self._settings.vendor,
             options=NetworkOptions,
         )
 
-    async def _parts(self, request: Request, answer: Answer) -> AsyncGenerator[Part, None]:
+    async def _parts(
+        self, request: Request, answer: Answer, key: str
+    ) -> AsyncGenerator[Part, None]:
         """Yield what the wire says, until it says no more."""
         client = self._client = self._client or self._make_client()
         from transports.egress import connection  # noqa: PLC0415 -- as in guard; loaded by now
 
+        settings = self._settings
+        patience = Patience(settings.first_byte_s, settings.idle_s, settings.total_s)
         with connection.lost():
-            path = self._wire.path(request.model.name)
-            trace = {"traceparent": request.traceparent} if request.traceparent else {}
-            sent = client.stream("POST", path, json=self._wire.body(request), headers=trace)
-            async with sent as response:
+            response = await self._send(client, request, key, patience)
+            async with aclosing(response):
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != OK:
                     raise await self._refusal(response)
@@ -172,12 +232,23 @@ class Compatible:
                     for part in self._whole(whole, answer):
                         yield part
                 elif kind == "text/event-stream":
-                    async with aclosing(_events(response, answer)) as events:
-                        async for payload in events:
-                            for part in answer.take(payload):
-                                yield part
+                    async with aclosing(_told(response, answer, patience)) as parts:
+                        async for part in parts:
+                            yield part
                 else:
                     raise strange("The provider answered with something else than a stream.")
+
+    async def _send(
+        self, client: Client, request: Request, key: str, patience: Patience
+    ) -> httpx2.Response:
+        headers = {"traceparent": request.traceparent} if request.traceparent else {}
+        headers |= {self._wire.once: key} if self._wire.once else {}
+        path, body = self._wire.path(request.model.name), self._wire.body(request)
+        sent = client.build_request("POST", path, json=body, headers=headers)
+        with trio.CancelScope(deadline=patience.until) as waiting:
+            return await client.send(sent, stream=True)
+        assert waiting.cancelled_caught, "or it would have returned"
+        raise patience.lost()
 
     def _whole(self, body: bytes, answer: Answer) -> Iterator[Part]:
         """Yield the parts of an answer that came in one piece: it does not stream."""
@@ -207,20 +278,42 @@ class Compatible:
             document = {"message": f"The provider answered with status {status}."}
         named = (response.headers.get(name) for name in REQUEST_IDS)
         known = next(filter(None, named), None)
-        return said(document, status=status, request_id=known, retry_after_s=_retry_after(response))
+        wait_s = retrying.told_s(response.headers)
+        return said(document, status=status, request_id=known, retry_after_s=wait_s)
 
 
-async def _events(response: httpx2.Response, answer: Answer) -> AsyncGenerator[str, None]:
+async def _told(
+    response: httpx2.Response, answer: Answer, patience: Patience
+) -> AsyncGenerator[Part, None]:
+    """Yield the parts of a stream; early what is known of its usage, in case it is broken off."""
+    is_told = False
+    async with aclosing(_events(response, answer, patience)) as events:
+        async for payload in events:
+            if not patience.heard:
+                patience.hear()
+            for part in answer.take(payload):
+                yield part
+                patience.hear()
+            if not is_told and answer.usage and not answer.reason:
+                is_told = True
+                yield replace(answer.usage, source="partial")
+
+
+async def _events(
+    response: httpx2.Response, answer: Answer, patience: Patience
+) -> AsyncGenerator[str, None]:
     """Yield payloads until the answer is done, the body ends, or a while after its own end.
 
     What the end of the body cut in its middle is left out: that half was never said.
     """
     decoder, chunks = SseDecoder(), response.aiter_raw()
     while not answer.is_done:
-        wait_s = limits.UPSTREAM_AFTER_END_S if answer.reason else inf
+        after_end = trio.current_time() + limits.UPSTREAM_AFTER_END_S
         chunk = None
-        with trio.move_on_after(wait_s):
+        with trio.CancelScope(deadline=after_end if answer.reason else patience.until) as waiting:
             chunk = await anext(chunks, None)
+        if waiting.cancelled_caught and not answer.reason:
+            raise patience.lost()
         for event in decoder.close() if chunk is None else decoder.feed(chunk):
             if chunk is not None or _is_whole(event.data):
                 yield event.data
@@ -236,9 +329,3 @@ def _is_whole(payload: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Return the seconds of Retry-After; a date, or none, is None."""
-    words = response.headers.get("retry-after", "")
-    return float(words) if words.replace(".", "", 1).isdigit() else None

@@ -52,6 +52,7 @@ class Echo:
     )
     concurrency = limits.UNMETERED_JOBS_MAX
     merges = True
+    patience_s = limits.PROVIDER_IDLE_S
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Yield the last message of the user, word by word, or a call of a tool with it."""

@@ -74,6 +74,7 @@ class Local:
     endpoint = "local"
     concurrency = 1
     merges = True
+    patience_s = limits.PROVIDER_IDLE_S
 
     def __init__(
         self,

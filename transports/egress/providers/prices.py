@@ -123,6 +123,9 @@ class Prices:
             return None
 
 
+PUBLIC = Prices()  # read once for all endpoints; nothing in it changes
+
+
 def _read() -> tuple[data_snapshot.DataSnapshot, str]:
     import genai_prices  # noqa: PLC0415  a third of a second, and most services ask no vendor
     from genai_prices import data_snapshot as snapshot  # noqa: PLC0415

@@ -61,6 +61,7 @@ class Synthetic:
     )
     concurrency = limits.UNMETERED_JOBS_MAX
     merges = False
+    patience_s = limits.PROVIDER_IDLE_S
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Yield the deltas that the options ask for, then end as they ask."""

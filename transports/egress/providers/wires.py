@@ -39,6 +39,7 @@ class Wire:
         path: what comes after the base URL, by the model's name.
         headers: what carries a key.
         whole: a body that came whole, as the payloads of a stream; raises JSONDecodeError.
+        once: the header of a key that makes two tries one request, where the vendor has one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Wire:
     body: Callable[[Request], dict[str, Any]]
     answer: Callable[[str], Answer]
     whole: Callable[[str], list[str]]
+    once: str | None = None
 
 
 def _bearer(key: str) -> Mapping[str, str]:
@@ -104,6 +106,7 @@ WIRES: Mapping[str, Wire] = {
             body=chat_request.body,
             answer=chat_wire.ChatAnswer,
             whole=_completion,
+            once="Idempotency-Key",
         ),
         Wire(
             name=responses_wire.WIRE,
@@ -112,6 +115,7 @@ WIRES: Mapping[str, Wire] = {
             body=responses_request.body,
             answer=responses_wire.ResponsesAnswer,
             whole=_response,
+            once="Idempotency-Key",
         ),
         Wire(
             name=anthropic_wire.WIRE,

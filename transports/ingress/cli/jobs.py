@@ -87,7 +87,7 @@ async def _export(args: argparse.Namespace) -> None:
     sys.stdout.buffer.flush()
 
 
-async def call(args: argparse.Namespace, method: str, path: str) -> Any:
+async def call(args: argparse.Namespace, method: str, path: str, body: Any = None) -> Any:
     """Return the answer of one call to the service that the command line means."""
     async with Client(await finder(args).find(None, None)) as client:
-        return await client.call(method, path)
+        return await client.call(method, path, body)

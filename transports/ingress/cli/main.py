@@ -187,10 +187,20 @@ def _export(commands: Commands) -> None:
 
 
 def _names(commands: Commands) -> None:
-    for name, words in (("models", "list the models"), ("endpoints", "list where models answer")):
-        command = _add(commands, name, f"models:{name}", words)
-        command.add_argument("--json", action="store_true", help="print them as JSON, one a line")
-        _service(command)
+    _listing(_add(commands, "models", "models:models", "list the models"))
+    command = _add(commands, "endpoints", "models:endpoints", "list and test where models answer")
+    _listing(command)
+    actions = command.add_subparsers(metavar="ACTION")
+    _listing(_add(actions, "list", "models:endpoints", "list where models answer"))
+    test = _add(actions, "test", "models:test_endpoint", "ask an endpoint for a word")
+    test.add_argument("name", metavar="NAME", help="the endpoint")
+    test.add_argument("--model", metavar="MODEL", help="whom to ask (default: its first)")
+    _listing(test)
+
+
+def _listing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print them as JSON, one a line")
+    _service(command)
 
 
 def _link(commands: Commands) -> None:

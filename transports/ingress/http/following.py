@@ -150,16 +150,17 @@ class Following(ResponseBody, AsyncIterator[bytes]):
                 return first
             if idle and not await self._may_go_on():
                 break  # announced, and nothing there: the stream may be gone
-            silent, idle = await self._wait()
+            silent, idle = await self._wait(spoke=not waited)
             if silent:
                 return HEARTBEAT
             waited = True
         self._over = True
         raise StopAsyncIteration
 
-    async def _wait(self) -> tuple[bool, bool]:
+    async def _wait(self, *, spoke: bool) -> tuple[bool, bool]:
         """Wait; say whether the silence is to be broken, and whether it was woken for nothing."""
-        self._rested_s = trio.current_time()
+        if spoke:  # another look at the reader's right alone breaks no silence
+            self._rested_s = trio.current_time()
         self._task, self._beaten = trio.lowlevel.current_task(), False
         self._readers.rest(self)
         was = self._board()

@@ -38,6 +38,11 @@ class EndpointChange:
     api_key: Annotated[str, Field(max_length=limits.API_KEY_CHARS_MAX)] | None = None
     models: Annotated[tuple[Word, ...], Field(max_length=limits.ENDPOINT_MODELS_MAX)] | None = None
     concurrency: Annotated[int, Field(strict=True)] | None = None
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+    retries: Annotated[int, Field(strict=True)] | None = None
     allow_loopback: Annotated[bool, Field(strict=True)] | None = None
 
     def given(self) -> dict[str, Any]:
