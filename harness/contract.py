@@ -30,6 +30,7 @@ PROBLEM: Final = "application/problem+json"
 # What the framework and the gate may say at any address, and a bug: never an operation's own.
 ANYWHERE: Final = frozenset({400, 403, 404, 405, 408, 413, 421, 500})
 KEPT: Final = "/v1/stream/"
+UI: Final = "/api/chat"  # the AI SDK's parts
 FIRST_REFUSAL: Final = 400
 DONE: Final = b"data: [DONE]"
 Message = MutableMapping[str, Any]
@@ -148,7 +149,7 @@ class Proof:
         """Hold whole frames of a stream against the schema of events."""
         if path.startswith(KEPT):
             return  # a stream of anybody's values
-        if openai_errors.speaks(path):
+        if openai_errors.speaks(path) or path.startswith(UI):
             for event in _events_in(frames.replace(DONE, b"")):
                 self._ask_oracle(method, path, event)
             return

@@ -71,6 +71,15 @@ def get(db: Database, caller: Caller, job_id: str, front: str) -> TurnRow | None
     return _turn(row) if row else None
 
 
+def running(db: Database, caller: Caller, front: str, chat: str) -> TurnRow | None:
+    """Return the caller's newest running turn of a chat, as `shown` names it."""
+    where = "JOIN job ON job.id = job_id WHERE job.status = 'running' AND job.tenant = ?"
+    named = "AND job.user = ? AND front = ? AND CAST(shown AS TEXT) ->> '$.chat' = ?"
+    sql = f"{SELECT} {where} {named} ORDER BY job_id DESC LIMIT 1"
+    row = db.execute(sql, (caller.tenant, caller.user, front, chat)).fetchone()
+    return _turn(row) if row else None
+
+
 def get_any(db: Database, job_id: str) -> TurnRow | None:
     """Return a turn whosever it is, a deleted one too; for actors, never for a request."""
     row = db.execute(f"{SELECT} WHERE job_id = ?", (job_id,)).fetchone()

@@ -14,5 +14,11 @@ PROMISES = {
     "chat.completions.memory": "A completion leaves nothing on disk unless store asks for it.",
     "chat.completions.leave": "A client that leaves closes the upstream within 250 ms.",
     "chat.completions.idempotent": "One key begins one completion, which is answered alike again.",
+    "ui.stream": "POST /api/chat answers useChat with a UI message stream, version 1.",
+    "ui.fold": "The parts of a log add up to its items, and to the same wherever it is cut.",
+    "ui.tools": "The client's tools are called, and what they answer goes back.",
+    "ui.resume": "GET gives the answer under way from its start; 204 where nothing is answered.",
+    "ui.honest": "What broke off ends in an error, what was ended in abort, never in finish.",
+    "ui.replace": "A newer request, or DELETE, ends the answer under way in a chat.",
     "models.openai": "GET /v1/models lists the models as OpenAI's API does.",
 }

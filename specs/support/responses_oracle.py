@@ -34,6 +34,27 @@ WHOLE: Final = {  # address -> a good answer, by each of the two; None: it has n
     r"/v1/models/.+": (None, Model),
 }
 CHUNK: Final = "chat.completion.chunk"
+UI: Final = "/api/chat"
+UI_PARTS: Final = {  # kind -> fields it must have, fields it may have beside `providerMetadata`
+    "start": ({"messageId"}, {"messageMetadata"}),
+    "start-step": (set(), set()),
+    "text-start": ({"id"}, set()),
+    "text-delta": ({"id", "delta"}, set()),
+    "text-end": ({"id"}, set()),
+    "reasoning-start": ({"id"}, set()),
+    "reasoning-delta": ({"id", "delta"}, set()),
+    "reasoning-end": ({"id"}, set()),
+    "tool-input-start": ({"toolCallId", "toolName"}, set()),
+    "tool-input-delta": ({"toolCallId", "inputTextDelta"}, set()),
+    "tool-input-available": ({"toolCallId", "toolName", "input"}, set()),
+    "tool-input-error": ({"toolCallId", "toolName", "input", "errorText"}, set()),
+    "source-url": ({"sourceId", "url", "title"}, set()),
+    "file": ({"url", "mediaType"}, set()),
+    "finish-step": (set(), set()),
+    "finish": ({"finishReason"}, {"messageMetadata"}),
+    "abort": (set(), {"reason"}),
+    "error": ({"errorText"}, set()),
+}
 DELETED: Final = "deleted"  # what is left of a thing has a form of its own
 
 
@@ -56,6 +77,9 @@ def open_events() -> dict[str, type[BaseModel]]:
 
 def problems(path: str, document: Any) -> Iterator[str]:
     """Yield what is wrong with a good answer, or with an event of a stream, at an address."""
+    if path.startswith(UI):
+        yield from ui_problems(document)
+        return
     if "sequence_number" in document:
         yield from event_problems(document)
         return
@@ -69,6 +93,17 @@ def problems(path: str, document: Any) -> Iterator[str]:
             ours, sdks = kinds
             yield from mistakes(ours, without_schema(document)) if ours else ()
             yield from mistakes(sdks, document) if sdks else ()
+
+
+def ui_problems(part: Any) -> Iterator[str]:
+    """Yield what of a part the AI SDK's schema of chunks does not know (npm `ai` 6)."""
+    if part["type"] not in UI_PARTS:
+        yield f"the AI SDK has no part {part['type']}"
+        return
+    must, may = UI_PARTS[part["type"]]
+    has = set(part) - {"type", "providerMetadata"}
+    if not must <= has <= must | may:
+        yield f"{part['type']} has {sorted(has)}"
 
 
 def event_problems(event: Any) -> Iterator[str]:

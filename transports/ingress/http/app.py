@@ -39,6 +39,7 @@ from transports.ingress.http.routes import (
     streams,
     subscriptions,
     threads,
+    ui_chat,
 )
 from transports.ingress.http.sockets import Send, SocketMail
 
@@ -55,6 +56,7 @@ BLUEPRINTS: Final = (
     responses.routes,
     threads.routes,
     completions.routes,
+    ui_chat.routes,
     subscriptions.routes,
     streams.routes,
     page.routes,
