@@ -28,6 +28,7 @@ class MemoryDesk(TurnDesk):
         super().__init__(durable.in_memory(), audits=False)
         self._durable = durable
         self._since_look = 0
+        self.jobs_max, self.sweep_max = limits.MEMORY_JOBS_MAX, limits.MEMORY_SWEEP_MAX
 
     async def ask(self, caller: Caller, order: Order, request_id: str) -> None:
         """Begin the job of a turn in memory, audited on disk; see `TurnDesk.ask`.
@@ -88,23 +89,21 @@ class MemoryDesk(TurnDesk):
             Busy: all that is kept is still running.
         """
         self._since_look += 1
-        if self._since_look < limits.MEMORY_SWEEP_MAX and self._has_room():
+        if self._since_look < self.sweep_max and self._has_room():
             return
         self._since_look = 0
         self._let_go_of_old()
         while not self._has_room():
-            if not self._let_go(self.spine.clock.now_ms(), limits.MEMORY_SWEEP_MAX):
+            if not self._let_go(self.spine.clock.now_ms(), self.sweep_max):
                 raise Busy("Too many answers are being made in memory.")
 
     def _has_room(self) -> bool:
         reader = self.spine.reader
-        return jobs.count(reader) < limits.MEMORY_JOBS_MAX and (
-            used_bytes(reader) < limits.MEMORY_BYTES
-        )
+        return jobs.count(reader) < self.jobs_max and used_bytes(reader) < limits.MEMORY_BYTES
 
     def _let_go_of_old(self) -> None:
         old_ms = self.spine.clock.now_ms() - int(1000 * limits.MEMORY_KEPT_S)
-        while self._let_go(old_ms, limits.MEMORY_SWEEP_MAX):
+        while self._let_go(old_ms, self.sweep_max):
             pass
 
     def _let_go(self, ended_at_ms: int, most: int) -> bool:

@@ -138,7 +138,7 @@ async def test_who_leaves_in_the_foreground_has_the_upstream_closed(*, stored: b
         own = json.loads(first[6:])["response"]["id"]
         ended = (await api.again(client, own))[-1]
     assert (ended["type"], ended["response"]["status"]) == ("response.incomplete", "cancelled")
-    assert api.text_of(ended["response"]) in {"", "half"}
+    assert "half".startswith(api.text_of(ended["response"]))
 
 
 async def _until(lines: Any, mark: str) -> Any:
@@ -160,6 +160,7 @@ async def test_who_leaves_while_waiting_for_the_whole_has_the_upstream_closed() 
         nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True), trio.fail_after(0.25):
             await call.closed.wait()
+    assert call.closed.is_set() is True
 
 
 @requirement("responses.cancel")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from runtime.problems import Invalid
-from transports.egress.providers.base import Model, Options, pointer, read_options
-from transports.egress.providers.echo import Echo
+from transports.egress.providers.base import Model, pointer, read_options
+from transports.egress.providers.echo import Echo, EchoOptions
 from transports.egress.providers.synthetic import Synthetic, SyntheticOptions
 
 [ECHO] = Echo.models
@@ -16,7 +16,7 @@ from transports.egress.providers.synthetic import Synthetic, SyntheticOptions
 
 
 def test_absent_options_have_their_defaults() -> None:
-    assert read_options(ECHO, None) == Options()
+    assert read_options(ECHO, None) == EchoOptions()
     assert read_options(SYNTHETIC, {}) == SyntheticOptions(
         count=100, interval_ms=0, size=16, seed=0, fail_after=None, end="finish"
     )
@@ -28,7 +28,7 @@ def test_a_model_may_have_options_of_its_own() -> None:
 
 
 def test_a_whole_temperature_is_a_number_too() -> None:
-    assert read_options(ECHO, {"temperature": 1, "seed": 7}) == Options(temperature=1.0, seed=7)
+    assert read_options(ECHO, {"temperature": 1, "seed": 7}) == EchoOptions(temperature=1.0, seed=7)
 
 
 @pytest.mark.parametrize(
