@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import trio
 
 from harness.fidelity import goldens
+from harness.fidelity.talking import Talk
 from harness.serve_as import Always
 from harness.upstream.program import Upstream
 from harness.upstream.script import Script
@@ -33,8 +33,8 @@ from runtime.caller import Caller
 from runtime.settings import Endpoint, Settings
 from transports import compose
 
+WRITE_BYTES = 64 * 1024  # of a cut stream: where it ends is what counts, not its pieces
 AT_ONCE = 24  # streams under way; more only wait for the two cores
-WAIT_S = 25  # of one long poll of a log
 MARKS = {  # the wire's own marks of the end, one of which must be in what came
     "openai-chat": re.compile(rb'"finish_reason": ?"|\[DONE\]'),
     "openai-responses": re.compile(rb'"type": ?"response\.(completed|incomplete)"'),
@@ -97,7 +97,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _cuts(case: Case) -> list[Case]:
     count = len(case.script.events())
-    cut = [replace(case.script, cut_events=size) for size in range(count + 1)]
+    whole = replace(case.script, split_bytes=case.script.split_bytes or WRITE_BYTES)
+    cut = [replace(whole, cut_events=size) for size in range(count + 1)]
     return [replace(case, script=script, events=size) for size, script in enumerate(cut)]
 
 
@@ -173,33 +174,26 @@ def _settings(cases: Sequence[Case], port: int) -> Settings:
     return replace(settings_of.load(None, {}, {"server.port": 0}), endpoints=endpoints)
 
 
-async def _ask_all(url: str, cases: Sequence[Case], shown: Mapping[str, Shown]) -> None:
-    room = trio.CapacityLimiter(AT_ONCE)
-    async with httpx.AsyncClient(base_url=url, timeout=2 * WAIT_S) as client:
+async def _ask_all(url: str, cases: Sequence[Case], shown: dict[str, Shown]) -> None:
+    waiting = iter(cases)
 
-        async def ask(case: Case) -> None:
-            async with room:
-                await _ask(client, case, shown[case.model])
+    async def work() -> None:
+        async with Talk(int(url.rpartition(":")[2])) as talk:
+            for case in waiting:
+                shown[case.model] = await _ask(talk, case)
 
-        async with trio.open_nursery() as nursery:
-            for case in cases:
-                nursery.start_soon(ask, case)
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(work)
 
 
-async def _ask(client: httpx.AsyncClient, case: Case, shown: Shown) -> None:
-    talk = (await client.post("/api/conversations", json={})).json()["id"]
+async def _ask(talk: Talk, case: Case) -> Shown:
+    conversation = (await talk.post("/api/conversations", {}))["id"]
     body = {"input": "Go on.", "model": f"{case.row['wire']}/{case.model}"}
-    asked = await client.post(f"/api/conversations/{talk}/jobs", json=body)
-    asked.raise_for_status()
-    job_id, after = asked.json()["id"], 0
-    while not shown.end:
-        query = {"after": str(after), "wait": str(WAIT_S), "limit": "1000"}
-        page = (await client.get(f"/api/jobs/{job_id}/events", params=query)).json()
-        for event in page["events"]:
-            after = event["sequence"]
-            if event["kind"] == "job.ended":
-                shown.end = event["data"]
-    shown.job = (await client.get(f"/api/jobs/{job_id}")).json()
+    job = (await talk.post(f"/api/conversations/{conversation}/jobs", body))["id"]
+    last = (await talk.events(f"/api/jobs/{job}/events"))[-1]
+    end = last["data"] if last["kind"] == "job.ended" else {}
+    return Shown(job=await talk.get(f"/api/jobs/{job}"), end=end)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ import trio
 from harness.upstream.script import Script, read_script
 
 READ_BYTES = 64 * 1024
+HELD_BYTES = 4096  # of small chunks that are written together
 # The paths of the four wires; a Gemini path names the model.
 ASKED = re.compile(
     r"/(?:chat/completions|responses|messages|models/([^/:]+):streamGenerateContent)$"
@@ -61,6 +62,10 @@ class Upstream:
     def find(self, model: str) -> Script | None:
         """Return the script of a model."""
         return self.scripts.get(model)
+
+    def refusal(self, record: Record) -> str | None:  # noqa: ARG002  a stricter one reads it
+        """Return why a request is refused; None where it is accepted."""
+        return None
 
     async def serve(
         self,
@@ -145,6 +150,10 @@ class Connection:
             error = {"message": "No such model.", "code": "model_not_found"}
             await self._json(404, {"error": error})
             return
+        if (why := self._upstream.refusal(record)) is not None:
+            error = {"message": why, "code": "invalid_request_error"}
+            await self._json(400, {"error": error})
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, record, nursery.cancel_scope)
             try:
@@ -171,10 +180,16 @@ class Connection:
         await trio.sleep(script.first_delay_s)
         head = _head(script)
         await (self._send(head) if is_chunked else self._stream.send_all(_head_bytes(head)))
+        held = bytearray()  # pieces that go in one write: each is a chunk, which the reader sees
         for piece in script.writes():
-            await trio.sleep(script.delay_s)
-            await (self._send(h11.Data(data=piece)) if is_chunked else self._stream.send_all(piece))
+            held += (self._http.send(h11.Data(data=piece)) or b"") if is_chunked else piece
             record.sent_bytes += len(piece)
+            is_held = is_chunked and script.split_bytes is not None and not script.delay_s
+            if not is_held or len(held) >= HELD_BYTES:
+                await trio.sleep(script.delay_s)
+                await self._stream.send_all(held)
+                held.clear()
+        await self._stream.send_all(held)
         is_cut = script.cut_events is not None or script.cut_bytes is not None
         if script.then == "stall":
             await trio.sleep_forever()

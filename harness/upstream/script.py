@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
@@ -61,17 +62,11 @@ class Script:
         if self.status != 200:  # noqa: PLR2004 -- RFC 9110
             return [orjson.dumps(self.error)]
         if self.raw is not None:
-            return self._recorded(self.raw.encode("utf-8", "surrogateescape"))
+            return list(_recorded(self.raw, self.line_end))
         said = [orjson.dumps(chunk).decode() for chunk in self._chunks()]
         if self.done:
             said.append(DONE)
         return [f"data: {each}{self.line_end * 2}".encode() for each in said]
-
-    def _recorded(self, body: bytes) -> list[bytes]:
-        """Return a recorded body, an event a piece; its line ends are the script's."""
-        if self.line_end != "\n":
-            body = body.replace(b"\r\n", b"\n").replace(b"\n", self.line_end.encode())
-        return [piece for piece in EVENT.split(body) if piece]
 
     def _chunks(self) -> list[Mapping[str, Any]]:
         if self.chunks is not None:
@@ -93,6 +88,15 @@ class Script:
         body = b"".join(events)[: self.cut_bytes]
         size = self.split_bytes or max(1, len(body))
         return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+@lru_cache(maxsize=64)  # a stream that is cut in a thousand places is taken apart once
+def _recorded(raw: str, line_end: str) -> tuple[bytes, ...]:
+    """Return a recorded body, an event a piece; its line ends are the script's."""
+    body = raw.encode("utf-8", "surrogateescape")
+    if line_end != "\n":
+        body = body.replace(b"\r\n", b"\n").replace(b"\n", line_end.encode())
+    return tuple(piece for piece in EVENT.split(body) if piece)
 
 
 def chunk(delta: Mapping[str, Any], reason: str | None = None) -> Mapping[str, Any]:
