@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import open_responses, setup
+from harness.mcp import suite as mcp_suite
 
 HERE = Path(__file__).parent / "durable_streams"
 KEPT = setup.VENV / "conformance" / "durable-streams"
@@ -40,12 +41,15 @@ MISSING = "node 20 or newer, and the protocol's own packages"
 NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
 USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
+USAGE += "\n       python3 -m harness conformance mcp [SCENARIO]"
 
 
 def main(argv: list[str]) -> int:
     """Run everything, or one part; return 0 when all of it passed."""
     if argv[:1] == ["open-responses"]:
         return open_responses.main(argv[1:])
+    if argv[:1] == ["mcp"]:
+        return mcp_suite.main(argv[1:])
     chosen: tuple[str, ...] = NAMES
     if argv[1:2] == ["--only"] and argv[2:3] and argv[2] in NAMES:
         chosen, argv = (argv[2],), argv[:1]

