@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ from specs.unit.egress import streams_of_openai as openai
 from specs.unit.egress import streams_of_others as others
 
 ROOT = Path(__file__).parents[3]
-FIXTURES = Path(os.environ.get("RUNCHAT_WIRE_FIXTURES") or ROOT.parent / "shared" / "wire_fixtures")
 TOOLS: Any = [["look", '{"at":1}'], ["ask", '{"why":"Ü"}']]
 STREAMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "two-choices": (
@@ -107,18 +105,6 @@ def test_each_difference_is_named(tmp_path: Path) -> None:
 def test_no_stream_that_is_cut_is_shown_as_finished(tmp_path: Path) -> None:
     cuts = sum(body.count("\n\n") + 1 for _, body, _ in STREAMS.values())
     assert fidelity(str(folder_of(tmp_path)), "--cut", "events") == (0, [f"{cuts}/{cuts}"])
-
-
-@pytest.mark.skipif(
-    not (FIXTURES / "index.json").is_file(),
-    reason="the folder wire_fixtures is missing: neither beside the checkout in `shared`"
-    " nor named by RUNCHAT_WIRE_FIXTURES",
-)
-def test_recorded_streams_are_read_as_their_goldens_are() -> None:
-    status, lines = fidelity(str(FIXTURES), "--split", "37", "--crlf")
-    index = json.loads((FIXTURES / "index.json").read_text(encoding="utf-8"))
-    count = len([row for row in index if row["wire"] in goldens.WIRES])
-    assert (status, lines[-1]) == (0, f"{count}/{count}"), lines
 
 
 def tools(wanted: Any, *calls: tuple[str, str]) -> list[str]:
