@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import chromium, conformance, setup
+from harness.clients import main as clients
 
 PATIENCE = 5  # budgets a part may use before it is ended: a machine may be slow, and busy
 COUNTS = ("tests", "failures", "errors", "skipped")
@@ -105,6 +106,13 @@ OTHERS = (
         budget_s=75,
         needs=conformance.find_or_install,
         missing=conformance.MISSING,
+    ),
+    Part(
+        name="clients",
+        command=("python", "-m", "harness", "conformance", "clients"),
+        budget_s=18,
+        needs=clients.find_or_install,
+        missing=clients.MISSING,
     ),
     Part(
         name="soak",

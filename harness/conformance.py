@@ -10,7 +10,6 @@ no test file under vitest 4.1.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,12 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import open_responses, setup
+from harness import installing, open_responses, setup
+from harness.clients import main as clients_of_apis
 from harness.mcp import suite as mcp_suite
 
 HERE = Path(__file__).parent / "durable_streams"
 KEPT = setup.VENV / "conformance" / "durable-streams"
-NODE_MIN = 20
 PACKAGES = (
     "@durable-streams/server-conformance-tests@0.3.6",
     "@durable-streams/client@0.2.7",
@@ -42,6 +41,7 @@ NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
 USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
 USAGE += "\n       python3 -m harness conformance mcp [SCENARIO]"
+USAGE += "\n       python3 -m harness conformance clients"
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +50,8 @@ def main(argv: list[str]) -> int:
         return open_responses.main(argv[1:])
     if argv[:1] == ["mcp"]:
         return mcp_suite.main(argv[1:])
+    if argv[:1] == ["clients"]:
+        return clients_of_apis.main(argv[1:])
     chosen: tuple[str, ...] = NAMES
     if argv[1:2] == ["--only"] and argv[2:3] and argv[2] in NAMES:
         chosen, argv = (argv[2],), argv[:1]
@@ -70,19 +72,10 @@ def main(argv: list[str]) -> int:
 def find_or_install() -> str | None:
     """Return the folder with the packages; None where there is no node, or they cannot be had."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None or version_of(node) < NODE_MIN:
+    if node is None or npm is None or installing.version_of(node) < installing.NODE_MIN:
         return None
-    with _alone():
+    with installing.alone(KEPT.parent):
         return _install(npm)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep another run of ours from installing at the same time."""
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    with (KEPT.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _install(npm: str) -> str | None:
@@ -106,13 +99,6 @@ def _install(npm: str) -> str | None:
         if not copy.exists() or copy.read_bytes() != file.read_bytes():
             shutil.copy(file, copy)  # no other run is reading a half of it
     return str(KEPT)
-
-
-def version_of(node: str) -> int:
-    """Return node's major version; 0 where it does not say."""
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    number = said.stdout.strip().lstrip("v").partition(".")[0]
-    return int(number) if number.isdecimal() else 0
 
 
 def installs(command: list[str]) -> bool:

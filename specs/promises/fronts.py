@@ -20,5 +20,6 @@ PROMISES = {
     "ui.resume": "GET gives the answer under way from its start; 204 where nothing is answered.",
     "ui.honest": "What broke off ends in an error, what was ended in abort, never in finish.",
     "ui.replace": "A newer request, or DELETE, ends the answer under way in a chat.",
+    "fronts.clients": "Real clients over loopback see text, tools, reasoning and usage.",
     "models.openai": "GET /v1/models lists the models as OpenAI's API does.",
 }

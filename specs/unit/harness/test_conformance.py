@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import checks, conformance, open_responses
+from harness import checks, conformance, installing, open_responses
+from harness.clients import main as clients
+from specs.requirements import requirement
 
 
 def test_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,13 +32,34 @@ def test_every_check_that_is_wanted_must_say_that_it_passed(
 
 
 def test_the_version_of_what_is_no_node_is_none() -> None:
-    assert conformance.version_of("/bin/true") == 0
+    assert installing.version_of("/bin/true") == 0
 
 
 def test_the_suite_is_a_part_of_the_test_run_or_skipped_by_name() -> None:
     [part] = [part for part in checks.PARTS if part.name == "streams"]
     assert part.command[1:] == ("-m", "harness", "conformance", "durable-streams")
     assert part.missing == conformance.MISSING
+
+
+@requirement("fronts.clients")
+def test_the_clients_are_a_part_of_the_test_run_or_skipped_by_name() -> None:
+    [part] = [part for part in checks.PARTS if part.name == "clients"]
+    assert part.command[1:] == ("-m", "harness", "conformance", "clients")
+    assert part.missing == clients.MISSING
+    assert conformance.main(["clients", "more"]) == 2
+
+
+def test_what_is_there_is_not_put_there_again(tmp_path: Path) -> None:
+    folder, done = tmp_path / "kept", list[str]()
+
+    def install(*, works: bool = True) -> bool:
+        done.append("once")
+        return works
+
+    assert installing.installed(folder, ("a==1",), lambda: install(works=False)) is False
+    assert [installing.installed(folder, ("a==1",), install) for _ in range(2)] == [True, True]
+    assert installing.installed(folder, ("a==2",), install) is True
+    assert len(done) == 3
 
 
 def test_a_suite_that_is_nowhere_is_skipped_by_name(
