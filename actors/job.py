@@ -29,7 +29,7 @@ from actors.ending import Ending, stream_of
 from actors.job_state import Answering, JobState
 from actors.provider import LOST, CallLost, Cancel, Generate
 from actors.spine import Prepared, Spine
-from actors.turns import asked_of, whole_input
+from actors.turns import asked_of, spoken, whole_input
 from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
@@ -41,7 +41,7 @@ from runtime.reply import Reply
 from store import jobs, messages, turns
 from store.jobs import JobRow
 from store.writer import Append, Write
-from transports.egress.providers.asked import NOTHING_MORE, said
+from transports.egress.providers.asked import NOTHING_MORE
 from transports.egress.providers.base import End, Model, Part, Request, read_options
 
 log = structlog.get_logger(__name__)
@@ -196,14 +196,14 @@ class Job(TrioActor):
             asked = asked_of(turn)
             told = whole_input(self.spine.readers, turn, self.row.ordinal)
             return prompt.fit(told, model, options, drops=asked.drops), asked.wanted
-        spoken = messages.for_prompt(
+        newest_first = messages.for_prompt(
             reader,
             self.row.conversation_id,
             before_position=2 * self.row.ordinal + 1,
             size_bytes=limits.PROMPT_BYTES_MAX,
         )
-        oldest_first = [said(each.role, each.text) for each in reversed(spoken)]
-        return prompt.fit(oldest_first, model, options), NOTHING_MORE
+        told = spoken(reader, reversed(newest_first))
+        return prompt.fit(told, model, options), NOTHING_MORE
 
     async def _see_taken(self, reply: Reply, call: str) -> None:
         """See that the endpoint took the call; not awaited by us: it may pause after a crash."""

@@ -7,7 +7,7 @@ Only reads; a job's actor does the same again after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,8 +21,9 @@ from runtime import limits
 from runtime.problems import Invalid
 from store import jobs, turns
 from store.database import Database
+from store.messages import MessageRow
 from store.turns import ThreadItemRow, TurnRow
-from transports.egress.providers.asked import Input, Wanted, said
+from transports.egress.providers.asked import Input, PromptReasoning, Wanted, said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +87,42 @@ def _chain(dbs: Sequence[Database], job_id: str | None) -> list[Input]:
     told: list[Input] = []
     for db, row in reversed(found):
         told += (items_in.asked(each) for each in orjson.loads(row.input))
-        told += _answered(db, row.job_id)
+        told += answered(row.job_id, output_items(db, row.job_id))
     return told
 
 
-def _answered(db: Database, job_id: str) -> Iterator[Input]:
-    for item in output_items(db, job_id):
-        if (told := items_out.asked(job_id, item)) is not None:
+def spoken(db: Database, rows: Iterable[MessageRow]) -> list[Input]:
+    """Return the messages of a talk as the model is told them.
+
+    An answer is told as its items, with its provider's own form. One whose calls nobody has
+    answered is told by its words alone: a provider would refuse such a call.
+    """
+    told: list[Input] = []
+    for row in rows:
+        items = output_items(db, row.job_id) if row.role == "assistant" else []
+        if not items or any(item["type"] == "tool_call" for item in items):
+            told.append(said(row.role, row.text))
+        else:
+            told += answered(row.job_id, items)
+    return told
+
+
+def answered(job_id: str, items: Iterable[Mapping[str, Any]]) -> Iterator[Input]:
+    """Yield what the items of an ended job tell the next turn.
+
+    A thought whose item broke off, or never came, is left out: its provider takes it back only
+    before what it led to.
+    """
+    thoughts: list[Input] = []
+    for item in items:
+        told = items_out.asked(job_id, item)
+        if isinstance(told, PromptReasoning):
+            thoughts += [told] if told.native else []  # its words alone nobody takes back
+            continue
+        if item["status"] == "completed":
+            yield from thoughts
+        thoughts = []
+        if told is not None:
             yield told
 
 
@@ -116,11 +146,9 @@ def _thread(db: Database, thread: str, before_ordinal: int) -> list[Input]:
         told += (
             items_in.asked(each) for each in orjson.loads(entry.input) if each["id"] not in gone
         )
-        for item in output_items(db, entry.job_id):
-            if items_out.public_id(entry.job_id, item) in gone:
-                continue
-            if (answer := items_out.asked(entry.job_id, item)) is not None:
-                told.append(answer)
+        items = output_items(db, entry.job_id)
+        left = (item for item in items if items_out.public_id(entry.job_id, item) not in gone)
+        told += answered(entry.job_id, left)
     return told
 
 

@@ -9,7 +9,7 @@ PROMISES = {
     "providers.again": "A failure before the first word is asked again, and nothing later is.",
     "providers.retry-after": "What a provider says to wait is waited, up to a bound.",
     "providers.timeouts": "Each endpoint's waits are its own, and the end says which one it was.",
-    "providers.let-go": "An abort closes the connection within 250 ms; known usage is kept.",
+    "providers.let-go": "An abort closes the connection at once, and known usage is kept.",
     "providers.rebuilt": "What a model said goes back to it as the bytes that came.",
     "providers.foreign": "Another model is not told what only the first can read, and it is noted.",
     "providers.accepted": "The vendors' published request types accept every request we send.",

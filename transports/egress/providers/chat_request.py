@@ -26,6 +26,7 @@ from transports.egress.providers.asked import (
 from transports.egress.providers.base import Request
 
 Json = dict[str, Any]
+DETAILS = "reasoning_details"
 
 
 def body(request: Request) -> Json:
@@ -56,13 +57,14 @@ def messages(items: Iterable[Input]) -> list[Json]:
     for item in items:
         match item:
             case PromptMessage(role="assistant"):
-                turn = _turn(said, fresh="content")
-                turn["content"] = item.text
+                turn = _turn(said, "content")
+                turn["content"] = turn.get("content", "") + item.text
                 turn.update(item.native.value if item.native else {})
             case PromptMessage():
                 said.append({"role": item.role, "content": _content(item.content)})
             case PromptReasoning(native=native) if native is not None:
-                _turn(said, fresh="content").update(native.value)
+                turn = _turn(said, "content")
+                turn[DETAILS] = [*turn.get(DETAILS, ()), *native.value.get(DETAILS, ())]
             case PromptCall():
                 beside = item.native.value if item.native else {}
                 call = {"id": item.call_id, "type": "function", "function": _function(item)}
@@ -75,9 +77,12 @@ def messages(items: Iterable[Input]) -> list[Json]:
 
 
 def _turn(said: list[Json], fresh: str = "") -> Json:
-    """Return the assistant's message under way; a new one where that has what comes now."""
+    """Return the assistant's message under way; a new one where that has what comes now.
+
+    Behind a call nothing begins anew: only its results may follow the message that made it.
+    """
     last = said[-1] if said else {}
-    if last.get("role") != "assistant" or fresh in last or (fresh and "tool_calls" in last):
+    if last.get("role") != "assistant" or (fresh in last and "tool_calls" not in last):
         said.append({"role": "assistant"})
     return said[-1]
 

@@ -62,8 +62,7 @@ def items(said: Iterable[Input]) -> Iterable[Json]:
             case PromptMessage() | PromptReasoning() | PromptCall() if item.native is not None:
                 yield dict(item.native.value)
             case PromptMessage(role="assistant"):
-                words = {"type": "output_text", "text": item.text, "annotations": []}
-                yield {"type": "message", "role": "assistant", "content": [words]}
+                yield {"type": "message", "role": "assistant", "content": item.text}
             case PromptMessage():
                 content = [_part(each) for each in item.content]
                 yield {"type": "message", "role": item.role, "content": content}

@@ -24,7 +24,14 @@ from transports.egress.providers import (
     responses_request,
     responses_wire,
 )
-from transports.egress.providers.asked import Input, PromptOpaque, PromptReasoning, PromptResult
+from transports.egress.providers.asked import (
+    Input,
+    PromptMessage,
+    PromptOpaque,
+    PromptReasoning,
+    PromptResult,
+    Text,
+)
 from transports.egress.providers.base import Request
 from transports.egress.providers.wire import Answer
 
@@ -152,6 +159,7 @@ def own(wire: str, request: Request) -> tuple[Request, int]:
             kept.append(item)
             continue
         dropped += isinstance(item, PromptOpaque | PromptReasoning)
-        if not isinstance(item, PromptOpaque | PromptResult):
+        says_nothing = isinstance(item, PromptMessage) and item.content == (Text(text=""),)
+        if not (says_nothing or isinstance(item, PromptOpaque | PromptResult)):
             kept.append(replace(item, native=None))
     return replace(request, input=tuple(kept)), dropped
