@@ -199,4 +199,5 @@ def _stop(golden: Json, end: Json) -> list[str]:
     wanted = golden.get("stop", golden.get("finish"))
     if wanted in (None, "None"):
         return []
-    return _differ("stop", str(wanted).removeprefix(GOOGLE_REASON), end["provider_reason"])
+    got = end.get("provider_reason") or end.get("error", {}).get("code")  # a failure is an end too
+    return _differ("stop", str(wanted).removeprefix(GOOGLE_REASON), got)

@@ -126,7 +126,9 @@ def _judge_cuts(cases: Sequence[Case], shown: Mapping[str, Shown]) -> dict[str, 
         before = (case.row["id"], text)
         if not seen.end:
             wrong[case.model] = "the log has no end"
-        elif seen.end["status"] == "completed" and not MARKS[case.row["wire"]].search(came):
+        elif MARKS[case.row["wire"]].search(came):
+            pass  # it has ended, and its last event may say otherwise than its pieces did
+        elif seen.end["status"] == "completed":
             wrong[case.model] = "shown as a finished answer"
         elif not text.startswith(earlier):
             wrong[case.model] = f"lost words: {earlier[:80]!r} became {text[:80]!r}"

@@ -205,6 +205,12 @@ def test_late_usage_overrides_early_field_by_field() -> None:
     assert used(reading) == Usage(source="provider", input=9, cached=3, output=12)
 
 
+def test_a_message_that_stops_without_a_reason_has_not_ended() -> None:
+    body = openai.sse(others.STARTED, *others.text_block(0, "Well, "), others.STOPPED)
+    reading = read(CLAUDE, body)
+    assert (reading.text, reading.end, reading.error) == ("Well, ", None, None)
+
+
 def test_a_second_message_start_loses_no_words() -> None:
     assert read(CLAUDE, others.CLAUDE_TWICE).text == "First.Second."
 

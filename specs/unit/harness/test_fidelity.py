@@ -107,6 +107,13 @@ def test_no_stream_that_is_cut_is_shown_as_finished(tmp_path: Path) -> None:
     assert fidelity(str(folder_of(tmp_path)), "--cut", "events") == (0, [f"{cuts}/{cuts}"])
 
 
+def test_a_failure_that_the_wire_names_is_how_it_stopped() -> None:
+    row = {"wire": "google-generate", "features": []}
+    golden = {"finish": "FinishReason.MALFORMED_FUNCTION_CALL"}
+    failed = {"status": "failed", "error": {"code": "MALFORMED_FUNCTION_CALL"}}
+    assert goldens.mismatches(row, golden, b"", {"items": []}, failed) == []
+
+
 def tools(wanted: Any, *calls: tuple[str, str]) -> list[str]:
     items = [{"type": "tool_call", "name": name, "arguments": said} for name, said in calls]
     row = {"wire": "openai-chat", "features": []}

@@ -110,13 +110,10 @@ class AnthropicAnswer:
 
     def close(self) -> Iterator[Part]:
         """Yield the last parts: nothing where the wire had no mark of its own."""
-        if not self._stopped:
+        if not self._stopped or self.reason is None:
             return
         yield from self._close_all()
-        if self.reason is None:
-            yield End(end_state="finished_no_reason", reason="unknown")
-        else:
-            yield End(reason=REASONS.get(self.reason, "unknown"), provider_reason=self.reason)
+        yield End(reason=REASONS.get(self.reason, "unknown"), provider_reason=self.reason)
 
     def _message(self, event: Mapping[str, Any]) -> Iterator[Part]:
         """A message begins; a second one in the same stream goes on where the first was."""
