@@ -105,6 +105,7 @@ class McpSession(TrioActor):
         """Begin with no connection."""
         self._session: Session | None = None
         self._opening: trio.Event | None = None  # set when an attempt has ended, well or badly
+        self._left = trio.Event()  # set when the session has been closed
         self._catalog: Catalog | None = None
         self._fresh_until = -inf
         self._listing, self._places = trio.Lock(), trio.Semaphore(limits.MCP_CALLS_MAX)
@@ -163,6 +164,8 @@ class McpSession(TrioActor):
         Raises:
             Upstream: it cannot be opened, or has been left alone for a while.
         """
+        if self._session is not None and self._session.ended.is_set():
+            await self._left.wait()  # it is being closed
         if self._session is None:
             if self._opening is None:
                 if trio.current_time() < self._closed_until:
@@ -193,7 +196,7 @@ class McpSession(TrioActor):
 
     def _opened(self, session: Session, opening: trio.Event) -> None:
         log.info("mcp_opened", server=self._name, revision=session.revision)
-        self._session, self._failures = session, 0
+        self._session, self._failures, self._left = session, 0, trio.Event()
         self._not_before = -inf
         self._fresh_until = -inf  # what changed meanwhile is not known
         opening.set()
@@ -210,6 +213,7 @@ class McpSession(TrioActor):
                 self._closed_until = now + limits.MCP_OPEN_S
         log.info("mcp_closed", server=self._name, reason=self._why.detail)
         self._session = self._opening = None
+        self._left.set()
         opening.set()
 
     def _changed(self) -> None:

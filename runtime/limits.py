@@ -159,7 +159,8 @@ LOG_LINE_CHARS = 500  # of a line of somebody else that goes into our log
 
 # --- MCP ---
 MCP_IDLE_S = 300.0  # a session that nobody uses ends after this and comes back on demand
-MCP_CONNECT_S = 30.0  # a session is open by then; a program that starts first takes its time
+MCP_CONNECT_S = 60.0  # a session is open by then; a program that starts first takes its time
+MCP_DISCOVER_S = 30.0  # a server that is silent so long is taken for one of an older revision
 MCP_SIGN_IN_S = 600.0  # where a person signs in first
 MCP_CLOSE_S = 1.0  # a session says goodbye, and a program ends by itself, within this
 MCP_KILL_S = 0.5  # between asking a program to end and killing it: together below 2 s

@@ -22,6 +22,7 @@ from specs.promises import (
     grammar,
     http,
     jobs,
+    mcp,
     models,
     page,
     process,
@@ -64,6 +65,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(providers.PROMISES, providers.SOURCE, "W2"),
     *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
+    *entries(mcp.PROMISES, mcp.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)
 

@@ -16,6 +16,7 @@ import httpx2
 import mcp_types as types
 import structlog
 import trio
+from mcp.client import session as session_of_sdk
 from mcp.client.auth import OAuthFlowError
 from mcp.client.client import Client
 from mcp.client.context import ClientRequestContext
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 OURSELVES = types.Implementation(name="runchat", version="0.1.0")
+# A server that starts slowly is not an old one, for which the SDK takes it after 10 s.
+session_of_sdk.DISCOVER_TIMEOUT_SECONDS = limits.MCP_DISCOVER_S
 LOST = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
 
 

@@ -92,8 +92,8 @@ async def _read(
     """Hand over each line as a message."""
     assert process.stdout is not None
     rest = bytearray()
-    try:
-        async with to_us:
+    async with to_us:  # what waits is told once `ended` is set
+        try:
             with suppress(trio.BrokenResourceError, anyio.BrokenResourceError):
                 async for chunk in process.stdout:
                     searched = len(rest)
@@ -107,8 +107,8 @@ async def _read(
                     if len(rest) > limits.MCP_MESSAGE_BYTES:
                         log.warning("mcp_line_too_long", bytes=len(rest))
                         return
-    finally:
-        ended.set()
+        finally:
+            ended.set()
 
 
 def _message(line: bytes) -> SessionMessage | Exception:

@@ -123,4 +123,5 @@ class Vault:
         issuer = self.grant.issuer or self.grant.client or {}
         names = {name: getattr(self.grant, name) for name in Grant.__slots__}
         record = Secret(orjson.dumps(names).decode())
+        self._loaded = True  # what is kept from now on is newer
         await self._kept.keep(str(issuer.get("issuer") or ""), record)
