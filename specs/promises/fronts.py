@@ -1,4 +1,4 @@
-"""What the fronts beside the Responses API do: Chat Completions, the AI SDK's stream (section 6)."""
+"""What the fronts beside the Responses API do: Chat Completions, and the AI SDK's stream."""
 
 SOURCE = "CONTRACT.md section 6"
 

@@ -48,7 +48,7 @@ async def test_a_completion_comes_whole_and_as_chunks_that_add_up_to_it() -> Non
     message = {"role": "assistant", "content": "Say it back.", "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     assert (whole["choices"], whole["usage"], whole["model"]) == ([choice], None, "echo")
-    assert is_whole
+    assert is_whole is True
     assert api.folded(chunks)["choices"] == [choice]
 
 
@@ -186,6 +186,7 @@ async def test_who_leaves_has_the_upstream_closed() -> None:
             call = await scripted.next_call()
         with trio.fail_after(0.25):
             await call.closed.wait()
+        assert call.closed.is_set() is True
 
 
 @requirement("chat.completions.memory")

@@ -52,12 +52,12 @@ def test_the_chunks_add_up_to_the_answer_or_end_in_an_error(parts: list[Part]) -
     told = told_of(state)
     if "error" in chunks[-1]:
         taken_back = chunks[-1]["error"]["message"] == TAKEN_BACK
-        assert not is_whole
+        assert is_whole is False
         assert None in {finish_reason(told), None if taken_back else ""}
         assert all("error" not in chunk for chunk in chunks[:-1])
         chunks = chunks[:-1]
     else:
-        assert is_whole
+        assert is_whole is True
         whole = json.loads(json.dumps(completion(SHOWN, told)))
         assert api.folded(chunks) == whole
         assert list(mistakes(ChatCompletion, whole)) == []
@@ -76,11 +76,11 @@ def test_what_a_retry_took_back_before_it_was_said_is_not_missed() -> None:
     ]
     records, state = log_of(parts)
     chunks, is_whole = projected(records)
-    assert is_whole
+    assert is_whole is True
     assert api.folded(chunks) == completion(SHOWN, told_of(state))
     parts.insert(1, Delta(index=0, text="wrong"))
     chunks, is_whole = projected(log_of(parts)[0])
-    assert not is_whole
+    assert is_whole is False
     assert [chunk["error"]["code"] for chunk in chunks if "error" in chunk] == ["begun_again"]
 
 
