@@ -144,20 +144,20 @@ async def play(cases: Sequence[Case]) -> dict[str, Shown]:
             port = await nursery.start(upstream.serve)
             ready: trio.MemorySendChannel[compose.Ready]
             ready, found = trio.open_memory_channel(1)
-            caller = Caller(tenant="local", user="fidelity")
-            nursery.start_soon(
-                partial(
-                    compose.serve,
-                    _settings(cases, port),
-                    Path(folder),
-                    on_ready=ready.send_nowait,
-                    stop=trio.Event(),
-                    authenticator=Always(caller=caller),
-                )
+            caller, stop = Caller(tenant="local", user="fidelity"), trio.Event()
+            serve = partial(
+                compose.serve,
+                _settings(cases, port),
+                Path(folder),
+                on_ready=ready.send_nowait,
+                stop=stop,
+                authenticator=Always(caller=caller),
             )
-            service = await found.receive()
-            await _ask_all(service.url, cases, shown)
-            nursery.cancel_scope.cancel()  # there is nothing in the folder that anybody will miss
+            async with trio.open_nursery() as serving:
+                serving.start_soon(serve)
+                await _ask_all((await found.receive()).url, cases, shown)
+                stop.set()
+            nursery.cancel_scope.cancel()
     return shown
 
 
