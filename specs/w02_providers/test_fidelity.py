@@ -108,8 +108,8 @@ def test_no_cut_stream_is_a_finished_answer_and_words_only_grow() -> None:
             came = b"".join(pieces[:count])
             job, end = shown(row, came.decode("utf-8", "replace"))
             text = goldens.text_of(job)
-            marked = MARKS[row["wire"]].search(came) is not None
-            assert (end["status"] == "completed") <= marked, (row["id"], count)
+            if MARKS[row["wire"]].search(came) is None:
+                assert end["status"] != "completed", (row["id"], count)
             assert text.startswith(said), (row["id"], count)
             said = text
 
