@@ -65,8 +65,6 @@ def start(command: str, rest: "list[str]") -> int:
     found = importlib.util.find_spec(module)
     if found is not None and found.submodule_search_locations:
         module += ".main"  # a folder, whose __init__ is empty
-    elif found is None:
-        return refuse(f"`{command}` is not built yet: there is no {module}.")
     return int(importlib.import_module(module).main(rest))
 
 

@@ -170,12 +170,6 @@ def test_the_wheel_ships_every_folder_but_specs(tmp_path: Path) -> None:
     }
 
 
-def test_a_command_that_is_not_built_says_so() -> None:
-    done = harness(ROOT, "mcp-client")
-    sentence = "`mcp-client` is not built yet: there is no harness.mcp_client."
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, sentence)
-
-
 def test_an_unknown_command_is_told_the_known_ones() -> None:
     done = harness(ROOT, "dance")
     assert (done.returncode, done.stderr.split(" | ")[0]) == (2, "usage: python3 -m harness setup")
