@@ -306,6 +306,24 @@ async def test_leaving_closes_the_connection_within_a_quarter_of_a_second(where:
         assert record.client_left_at - left_at < 0.25
 
 
+async def test_small_chunks_that_come_at_once_do_not_hold_the_loop() -> None:
+    async with reaching(Script(text="word " * 60, split_bytes=1)) as (provider, _):
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            parts, failure = await heard(provider)
+            nursery.cancel_scope.cancel()
+    assert (text(parts), failure) == ("word " * 60, None)
+    assert turns > len(Script(text="word " * 60, split_bytes=1).writes()) / 128
+
+
 async def test_usage_is_not_waited_for_for_ever(autojump_clock: trio.testing.MockClock) -> None:
     script = Script(done=False, cut_events=6, then="stall")
     upstream = Upstream({"m0": script})

@@ -306,8 +306,11 @@ async def _events(
 
     What the end of the body cut in its middle is left out: that half was never said.
     """
-    decoder, chunks = SseDecoder(), response.aiter_raw()
+    decoder, chunks, came = SseDecoder(), response.aiter_raw(), 0
     while not answer.is_done:
+        came += 1
+        if not came % limits.MADE_PARTS_BURST:  # thousands of small chunks can come in one read
+            await trio.lowlevel.checkpoint()
         after_end = trio.current_time() + limits.UPSTREAM_AFTER_END_S
         chunk = None
         with trio.CancelScope(deadline=after_end if answer.reason else patience.until) as waiting:
