@@ -56,7 +56,8 @@ class CallTool:
 
     Args:
         call: names the call, for Cancel.
-        version: of the catalog that the call was decided by; None: any. Another one is refused.
+        version: of the catalog that the call was decided by; None: any, and the server knows
+            best whether it has the tool. Another one is refused.
     """
 
     call: str
@@ -271,7 +272,7 @@ class McpSession(TrioActor):
         return self._catalog
 
     async def _called(self, message: CallTool) -> Result:
-        """Call a tool that is in the catalog.
+        """Call a tool.
 
         Raises:
             UpstreamSaid: there is no such tool, or the catalog is another one by now.
@@ -280,7 +281,7 @@ class McpSession(TrioActor):
             catalog = await self._listed()
             if message.version not in (None, catalog.version):
                 raise UpstreamSaid("The MCP server has changed its tools.", code="catalog-changed")
-            if message.tool not in catalog.tools:
+            if message.version is not None and message.tool not in catalog.tools:
                 raise UpstreamSaid("The MCP server has no such tool.", code="no-such-tool")
             session = await self._ready()
             return await session.call(message.tool, message.arguments, message.on_progress)
