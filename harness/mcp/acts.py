@@ -45,6 +45,12 @@ async def accept(question: Question) -> Answer:
     return Answer(action="accept", content=content)
 
 
+async def say_nothing(prompt: Mapping[str, Any]) -> str:
+    """Answer a prompt with no words: the suite looks at what is declared alone."""
+    del prompt
+    return ""
+
+
 Call: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Result]]
 Act: TypeAlias = Callable[[Call, Catalog, Scenario], Awaitable[None]]
 

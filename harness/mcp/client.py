@@ -24,7 +24,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from actors.mcp_grants import Grants
 from actors.mcp_session import CallTool, Catalog, ListTools, McpSession
-from harness.mcp.acts import ACTS, Scenario, accept, calls_first
+from harness.mcp.acts import ACTS, Scenario, accept, calls_first, say_nothing
 from harness.mcp.signing_in import Door, access_for
 from runtime import telemetry
 from runtime.caller import Caller
@@ -86,6 +86,8 @@ async def run(url: str, scenario: Scenario) -> int:
             clock=clock,
         )
         means = Means(clock=clock, kept=kept, asker=accept, ask=door.ask)
+        if scenario.name == "request-metadata":
+            means = replace(means, sampler=say_nothing, roots=())
         chance = random.Random(0)  # noqa: S311 -- the jitter of pauses
         nursery = await stack.enter_async_context(trio.open_nursery())
         sessions = Supervisor(

@@ -25,6 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import FileUrl
 
 from runtime import limits
 from runtime.clock import Clock
@@ -37,7 +38,15 @@ from transports.egress.mcp.contained import Contained, said
 from transports.egress.mcp.flows import SignInNeeded, flow_for
 from transports.egress.mcp.servers import HttpServer, Server, oauth_reach_of, reach_of
 from transports.egress.mcp.vault import Kept, Vault
-from transports.egress.mcp.words import Asker, OnProgress, Page, Progress, Question, Result
+from transports.egress.mcp.words import (
+    Asker,
+    OnProgress,
+    Page,
+    Progress,
+    Question,
+    Result,
+    Sampler,
+)
 from transports.egress.mcp.words import Tool as ToolWords
 
 if TYPE_CHECKING:
@@ -58,12 +67,16 @@ class Means:
     Args:
         kept: where tokens are kept; None: the server wants none.
         asker: asks the person; None: nobody is there to be asked, and the server is told so.
+        sampler: answers a server's prompt with a model's text; None: none is lent.
+        roots: folders that the server may know of, as URLs; None: it may not ask.
         ask: sends what authorization asks; None: a guarded client of the server's reach.
     """
 
     clock: Clock
     kept: Kept | None = None
     asker: Asker | None = None
+    sampler: Sampler | None = None
+    roots: tuple[str, ...] | None = None
     ask: Ask | None = None
     on_decision: Told | None = None
 
@@ -138,6 +151,8 @@ async def _open(
         client_info=OURSELVES,
         message_handler=heard,
         elicitation_callback=_asking(means.asker) if means.asker else None,
+        sampling_callback=_sampling(means.sampler) if means.sampler else None,
+        list_roots_callback=_rooting(means.roots) if means.roots is not None else None,
         input_required_max_rounds=limits.MCP_ROUNDS_MAX,
         cache=None,  # the session's actor keeps the list, with its version
     )
@@ -281,6 +296,31 @@ def _asking(asker: Asker) -> Any:
         return types.ElicitResult(action=answer.action, content=content)
 
     return ask
+
+
+def _sampling(sampler: Sampler) -> Any:
+    """Return what the SDK calls when the server wants a model's words."""
+
+    async def sample(
+        context: ClientRequestContext, params: types.CreateMessageRequestParams
+    ) -> types.CreateMessageResult:
+        del context
+        text = await sampler(params.model_dump(mode="json", by_alias=True))
+        content = types.TextContent(type="text", text=text)
+        return types.CreateMessageResult(role="assistant", content=content, model=OURSELVES.name)
+
+    return sample
+
+
+def _rooting(roots: tuple[str, ...]) -> Any:
+    """Return what the SDK calls when the server asks for folders."""
+
+    async def listed(context: ClientRequestContext) -> types.ListRootsResult:
+        del context
+        await trio.lowlevel.checkpoint()
+        return types.ListRootsResult(roots=[types.Root(uri=FileUrl(each)) for each in roots])
+
+    return listed
 
 
 def _tool(tool: types.Tool) -> ToolWords:

@@ -71,6 +71,7 @@ class Answer:
 
 
 Asker: TypeAlias = Callable[[Question], Awaitable[Answer]]
+Sampler: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str]]  # a prompt, as the wire has it
 OnProgress: TypeAlias = Callable[[Progress], None]
 
 
