@@ -76,6 +76,6 @@ def remembering(core: Core) -> None:
     ids=["two winners", "a lost fence", "stale reads"],
 )
 def test_a_bug_planted_in_the_product_is_found_in_the_history(build: Build) -> None:
-    verdicts = [contending.judge(contending.record(seed, build=build)[0]) for seed in (1, 2)]
+    verdicts = [contending.judge(contending.record(seed, build=build)[0]) for seed in range(1, 9)]
 
-    assert [verdict.holds for verdict in verdicts] == [False, False]
+    assert len([verdict for verdict in verdicts if not verdict.holds]) >= 2
