@@ -135,7 +135,8 @@ def test_what_was_said_before_a_reload_is_not_read_out_again(page: Page, service
     wait_for_events(page, job, len(service.log(job)) + 20)
     button(page, "Stop").click()
     expect_end(page, 1, STOPPED)
-    expect(announcements(page)).to_have_text(re.compile(r"^[0-9a-f ]+ Stopped\.$"))
+    ended = re.compile(r"^[0-9a-f ]+ Stopped\.$")
+    expect(announcements(page)).to_have_text(ended, timeout=20_000)  # it speaks in turns
     said = str(announcements(page).evaluate("(region) => region.textContent"))
     text = text_of(service.log(job))
     assert text.strip().endswith(said.removesuffix("Stopped.").strip())
