@@ -323,6 +323,9 @@ async def test_models_and_endpoints_are_listed() -> None:
         "context": None,
         "output_limit": None,
         "abilities": ["text", "tools"],
+        "inputs": None,
+        "efforts": None,
+        "ends_on": None,
         "prices": None,
     }
     assert [each["name"] for each in endpoints["items"]] == ["echo", "synthetic"]
