@@ -16,6 +16,7 @@ from harness.upstream.script import Script
 from runtime.settings import Endpoint
 from specs.requirements import requirement
 from specs.support import talk
+from specs.support.faults import break_the_audit
 from specs.support.server import Service, service
 from transports.ingress.http.routes.endpoints import EndpointChange
 
@@ -197,3 +198,21 @@ async def test_a_test_says_what_an_endpoint_can_do_or_why_not(tmp_path: Path) ->
         assert found["denied"]["error"]["code"] == "bad_key"
         assert kept == found["denied"]
         assert (unknown.status_code, nowhere.status_code) == (422, 404)
+
+
+@requirement("endpoints.admin")
+async def test_a_change_that_cannot_be_audited_does_not_happen(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (running, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        await break_the_audit(running)
+        refused = [
+            await admin.post("/api/endpoints", json={**body, "name": "other"}),
+            await admin.patch("/api/endpoints/up", json={"concurrency": 3}),
+            await admin.post("/api/endpoints/up/test", json={}),
+            await admin.delete("/api/endpoints/up"),
+        ]
+        after = (await admin.get("/api/endpoints/up")).json()
+
+        told = {(each.status_code, each.json()["type"]) for each in refused}
+        assert told == {(503, "urn:runchat:problem:audit-unavailable")}
+        assert (after["concurrency"], after["profile"]) == (8, None)

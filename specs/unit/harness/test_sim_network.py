@@ -78,7 +78,7 @@ def test_an_answer_is_cut_after_any_byte_and_nothing_else_changes(framed: bool) 
 def test_the_mark_is_in_the_bytes_that_are_said_to_hold_it() -> None:
     said = speech(SCRIPT, framed=False)
     whole = b"".join(piece for _, piece in said.pieces)
-    assert whole[: int(said.mark)].endswith(b'"finish_reason":"stop"}]}\n')
+    assert whole[: int(said.mark)].endswith(b'"finish_reason":"stop"}]}')
     assert speech(Script(end="truncate"), framed=False).mark == float("inf")
 
 
