@@ -13,12 +13,12 @@ from harness.simulation.wire import Frame, Garbled, parse
 CAUGHT_BY = {
     "announce-before-commit": (2, "nobody sees what is not committed"),
     "double-terminal": (1, "nothing follows job.ended"),
-    "skip-on-resume": (1, "a page is a piece of the log"),
+    "skip-on-resume": (1, "nothing is missing or doubled"),
     "repeat-on-resume": (1, "a page is a piece of the log"),
-    "lost-wake-up": (21, "a reader that waits is woken"),
-    "late-part": (27, "sequences have no gap"),
-    "mixed-calls": (1, "an answer is what the provider said"),
-    "cut-is-completed": (2, "completed needs the terminal mark"),
+    "lost-wake-up": (72, "a reader that waits is woken"),
+    "late-part": (176, "sequences have no gap"),
+    "mixed-calls": (32, "the provider is closed before the end"),
+    "cut-is-completed": (16, "completed needs the terminal mark"),
     "cross-tenant-read": (7, "an answer is one of the contract's"),
     "unaudited": (1, "an accepted change is audited once"),
     "half-an-end": (1, "an end is one transaction in both logs"),
@@ -32,7 +32,7 @@ CAUGHT_BY = {
     "stalled-blocks-others": (240, "a reader that waits is woken"),
     "stalled-is-kept": (320, "a reader that takes nothing is cut"),
     "key-forgotten": (5, "an answer is one of the contract's"),
-    "lost-abort": (6, "an abort is answered after its end is committed"),
+    "lost-abort": (64, "an abort is answered after its end is committed"),
 }
 
 NEAR = 8  # seeds looked at from there on: a change of the product moves what happens in each
