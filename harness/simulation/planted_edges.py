@@ -19,7 +19,6 @@ from actors.conversation import AbortJob, Conversation
 from actors.job import view_of_ended
 from harness.simulation.machine import Build, WatchedCommitter
 from harness.simulation.network import Pipe
-from harness.simulation.vendor import Hand, Response, Straight
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.ids import Ids
@@ -98,20 +97,6 @@ class RemembersCallers(Accounts):
         return caller
 
 
-class HalfDecoded(Response):
-    """Decodes each piece of the bytes by itself."""
-
-    def heard(self, piece: bytes) -> bytes:
-        return piece.decode(errors="replace").encode()
-
-
-class DecodesPieces(Straight):
-    """Loses a character that two pieces share."""
-
-    def _make_client(self) -> Any:
-        return Hand(self._vendor, HalfDecoded)
-
-
 class Queued(Pipe):
     """Lets one connection write at a time."""
 
@@ -167,7 +152,6 @@ PLANTED_AT_EDGES: Final[Mapping[str, Build]] = {
     "cursor-off-by-one": Build(log=RunsAhead),
     "ids-by-the-clock-alone": Build(ids=ForgetsEarlier),
     "revoked-reads-on": Build(accounts=RemembersCallers),
-    "split-character": Build(provider=DecodesPieces),
     "stalled-blocks-others": Build(on_http=_takes_turns),
     "stalled-is-kept": Build(on_http=_waits_for_ever),
     "key-forgotten": Build(on_core=_forgets_keys),

@@ -28,7 +28,6 @@ CAUGHT_BY = {
     "cursor-off-by-one": (1, "an answer is one of the contract's"),
     "ids-by-the-clock-alone": (8, "ids sort by birth"),
     "revoked-reads-on": (23, "a revoked reader ends within a minute"),
-    "split-character": (2, "an answer is what the provider said"),
     "stalled-blocks-others": (240, "a reader that waits is woken"),
     "stalled-is-kept": (320, "a reader that takes nothing is cut"),
     "key-forgotten": (5, "an answer is one of the contract's"),
