@@ -1,4 +1,4 @@
-"""Endpoints that an admin added, what a probe found of each, and an operator's word on models."""
+"""Endpoints that an admin added, and what a probe found of each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from store.database import Database
 
 COLUMNS = "name, settings, sealed_key, created_at_ms, changed_at_ms"
+SELECT = f"SELECT {COLUMNS} FROM endpoint"  # noqa: S608 - our own columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +37,25 @@ def remove(db: Database, name: str) -> None:
 
 def get(db: Database, name: str) -> EndpointRow | None:
     """Return the endpoint of a name."""
-    found = [row for row in list_all(db) if row.name == name]
-    return found[0] if found else None
+    row = db.execute(f"{SELECT} WHERE name = ?", (name,)).fetchone()
+    return _row(*row) if row else None
 
 
 def list_all(db: Database) -> list[EndpointRow]:
     """Return all endpoints, by name."""
-    rows = db.execute(f"SELECT {COLUMNS} FROM endpoint ORDER BY name")  # noqa: S608 - our own columns
-    return [
-        EndpointRow(
-            name=name, settings=settings, sealed_key=key, created_at_ms=made, changed_at_ms=changed
-        )
-        for name, settings, key, made, changed in rows
-    ]
+    return [_row(*row) for row in db.execute(f"{SELECT} ORDER BY name")]
+
+
+def _row(
+    name: str, settings: bytes, sealed_key: bytes | None, created_at_ms: int, changed_at_ms: int
+) -> EndpointRow:
+    return EndpointRow(
+        name=name,
+        settings=settings,
+        sealed_key=sealed_key,
+        created_at_ms=created_at_ms,
+        changed_at_ms=changed_at_ms,
+    )
 
 
 def set_profile(db: Database, name: str, profile: bytes, at_ms: int) -> None:
@@ -59,16 +66,3 @@ def set_profile(db: Database, name: str, profile: bytes, at_ms: int) -> None:
 def profiles(db: Database) -> dict[str, bytes]:
     """Return what the latest probes found: JSON, by endpoint."""
     return dict(db.execute("SELECT name, profile FROM endpoint_profile").fetchall())
-
-
-def set_facts(db: Database, model: str, facts: bytes | None, at_ms: int) -> None:
-    """Keep an operator's word on a model; None takes it back."""
-    if facts is None:
-        db.execute("DELETE FROM model_facts WHERE model = ?", (model,))
-    else:
-        db.execute("INSERT OR REPLACE INTO model_facts VALUES (?, ?, ?)", (model, facts, at_ms))
-
-
-def facts(db: Database) -> dict[str, bytes]:
-    """Return an operator's word on models: JSON, by model."""
-    return dict(db.execute("SELECT model, facts FROM model_facts").fetchall())

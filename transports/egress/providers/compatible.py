@@ -225,8 +225,6 @@ class Compatible:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != OK:
                     raise await self._refusal(response)
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise strange("The provider sent a coding that was not asked for.")
                 if kind == "application/json":  # it does not stream; its answer comes whole
                     whole = await guard.body(response, limits.UPSTREAM_BODY_BYTES)
                     for part in self._whole(whole, answer):

@@ -72,7 +72,9 @@ def vendor_of(base_url: str) -> str | None:
 
 def find(vendor: str | None, model: str) -> Facts:
     """Return what is known of a vendor's model."""
-    models = _file()["models"].get(vendor or "", {})
+    if vendor is None:
+        return NOTHING  # and the file is not read
+    models = _file()["models"].get(vendor, {})
     entry = models.get(model) or models.get(SNAPSHOT.sub("", model))
     if entry is None:
         return NOTHING
