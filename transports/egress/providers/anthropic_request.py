@@ -8,11 +8,8 @@ Source: Anthropic's API reference, create a message; its guide to extended think
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import orjson
 
 from runtime import limits
 from transports.egress.providers.asked import (
@@ -26,11 +23,11 @@ from transports.egress.providers.asked import (
     PromptResult,
     Text,
     Tool,
+    data_in,
 )
 from transports.egress.providers.base import Request
 
 Json = dict[str, Any]
-DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?,(.*)", re.DOTALL)
 
 
 def body(request: Request) -> Json:
@@ -99,25 +96,17 @@ def _blocks(item: Input) -> tuple[str, list[Json]]:  # noqa: PLR0911  a table of
             return "user", [_part(each) for each in item.content]
         case PromptCall():
             call = {"type": "tool_use", "id": item.call_id, "name": item.name}
-            return "assistant", [{**call, "input": _input(item.arguments)}]
+            return "assistant", [{**call, "input": item.named_arguments}]
         case _:
             return "assistant", []  # reasoning without its signature: refused, so left out
-
-
-def _input(arguments: str) -> Any:
-    try:
-        value = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"INVALID_JSON": arguments}
 
 
 def _part(content: Content) -> Json:
     if isinstance(content, Text):
         return {"type": "text", "text": content.text}
     kind = "image" if isinstance(content, Image) else "document"
-    if data := DATA_URL.fullmatch(content.url):
-        source = {"type": "base64", "media_type": data[1] or "image/png", "data": data[2]}
+    if data := data_in(content.url):
+        source = {"type": "base64", "media_type": data[0], "data": data[1]}
         return {"type": kind, "source": source}
     return {"type": kind, "source": {"type": "url", "url": content.url}}
 

@@ -7,11 +7,15 @@ and to nobody else. Source: the Open Responses specification, for what an input 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import orjson
+
 Role: TypeAlias = Literal["system", "user", "assistant"]
+DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?,(.*)", re.DOTALL)  # RFC 2397
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,15 @@ class PromptCall:
     arguments: str
     native: Native | None = None
 
+    @property
+    def named_arguments(self) -> dict[str, Any]:
+        """The arguments as an object; what is none stands under `INVALID_JSON`."""
+        try:
+            value = orjson.loads(self.arguments or "{}")
+        except orjson.JSONDecodeError:
+            value = None
+        return value if isinstance(value, dict) else {"INVALID_JSON": self.arguments}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptResult:
@@ -148,6 +161,12 @@ class Wanted:
 
 
 NOTHING_MORE = Wanted()
+
+
+def data_in(url: str) -> tuple[str, str] | None:
+    """Return the media type and the base64 of a data URL; None for another."""
+    found = DATA_URL.fullmatch(url)
+    return (found[1] or "image/png", found[2]) if found else None
 
 
 def said(role: Role, text: str) -> PromptMessage:

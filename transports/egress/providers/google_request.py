@@ -7,11 +7,8 @@ Source: Google's API reference, GenerateContentRequest; its guide to thought sig
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import orjson
 
 from transports.egress.providers.asked import (
     Content,
@@ -24,11 +21,11 @@ from transports.egress.providers.asked import (
     Text,
     Tool,
     Wanted,
+    data_in,
 )
 from transports.egress.providers.base import Request
 
 Json = dict[str, Any]
-DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?,(.*)", re.DOTALL)
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
@@ -96,7 +93,7 @@ def _parts(  # noqa: PLR0911  a table of items
         case PromptMessage():
             return "user", [_part(each) for each in item.content]
         case PromptCall():
-            return "model", [{"functionCall": {"name": item.name, "args": _args(item.arguments)}}]
+            return "model", [{"functionCall": {"name": item.name, "args": item.named_arguments}}]
         case _:
             return "model", []
 
@@ -105,19 +102,11 @@ def _kept(value: Mapping[str, Any]) -> list[Json]:
     return [dict(part) for part in value.get("parts", ())]
 
 
-def _args(arguments: str) -> Any:
-    try:
-        value = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"INVALID_JSON": arguments}
-
-
 def _part(content: Content) -> Json:
     if isinstance(content, Text):
         return {"text": content.text}
-    if data := DATA_URL.fullmatch(content.url):
-        return {"inlineData": {"mimeType": data[1] or "image/png", "data": data[2]}}
+    if data := data_in(content.url):
+        return {"inlineData": {"mimeType": data[0], "data": data[1]}}
     return {"fileData": {"fileUri": content.url}}
 
 
