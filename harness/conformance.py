@@ -35,7 +35,7 @@ PACKAGES = (
 )
 PYTHON_PACKAGE = "durable-streams==0.1.0"
 LONG_POLL_S = 2  # of the server under test; the suite waits some out
-INSTALL_S, SUITE_S, CHECK_S = 300, 600, 120
+SUITE_S, CHECK_S = 600, 120
 MISSING = "node 20 or newer, and the protocol's own packages"
 NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
@@ -71,53 +71,21 @@ def main(argv: list[str]) -> int:
 
 def find_or_install() -> str | None:
     """Return the folder with the packages; None where there is no node, or they cannot be had."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None or installing.version_of(node) < installing.NODE_MIN:
+    found = installing.node_and_npm()
+    if found is None:
         return None
     with installing.alone(KEPT.parent):
-        return _install(npm)
+        return _install(found[1])
 
 
 def _install(npm: str) -> str | None:
-    stamp = KEPT / "installed.json"
-    wanted = json.dumps([*PACKAGES, PYTHON_PACKAGE])
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(KEPT, ignore_errors=True)
-        KEPT.mkdir(parents=True)
-        (KEPT / "package.json").write_text('{"private": true, "type": "module"}\n', "utf-8")
-        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        pip = [sys.executable, *setup.PIP, "install", "-q", "--no-deps", "--target"]
-        for command in (
-            [npm, "install", *quiet, "--save-exact", *PACKAGES],
-            [*pip, str(KEPT / "python"), PYTHON_PACKAGE],
-        ):
-            if not installs(command):
-                return None
-        stamp.write_text(wanted, encoding="utf-8")
+    if not installing.npm_installed(KEPT, npm, PACKAGES, wheel=PYTHON_PACKAGE):
+        return None
     for file in HERE.glob("*.mjs"):  # node finds packages beside the file that asks for them
         copy = KEPT / file.name
         if not copy.exists() or copy.read_bytes() != file.read_bytes():
             shutil.copy(file, copy)  # no other run is reading a half of it
     return str(KEPT)
-
-
-def installs(command: list[str]) -> bool:
-    """Run one installation; say whether it went well."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=KEPT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_S,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    if done.returncode != 0:
-        print(done.stderr[-2000:], file=sys.stderr)
-    return done.returncode == 0
 
 
 @contextmanager

@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness import setup
+
 INSTALL_S = 400
+QUIET = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
 NODE_MIN = 20
 
 
@@ -60,6 +63,26 @@ def finishes(folder: Path, *commands: Sequence[str]) -> bool:
             print(done.stderr[-2000:], file=sys.stderr)
             return False
     return True
+
+
+def npm_installed(
+    folder: Path, npm: str, packages: Sequence[str], *, wheel: str = "", options: Sequence[str] = ()
+) -> bool:
+    """Have a folder hold these packages of npm; return whether it does.
+
+    Args:
+        wheel: a package of Python's to put into `folder/python` beside them; "" for none.
+        options: of npm, beyond those of every installation.
+    """
+    npm_install = [npm, "install", *QUIET, *options, "--save-exact", *packages]
+    pip = [sys.executable, *setup.PIP, "install", "-q", "--no-deps", "--target"]
+    commands = [npm_install, *([[*pip, str(folder / "python"), wheel]] if wheel else [])]
+
+    def install() -> bool:
+        (folder / "package.json").write_text('{"private": true, "type": "module"}\n', "utf-8")
+        return finishes(folder, *commands)
+
+    return installed(folder, [*packages, *([wheel] if wheel else [])], install)
 
 
 def node_and_npm() -> tuple[str, str] | None:

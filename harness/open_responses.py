@@ -21,14 +21,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import setup
+from harness import installing, setup
 
 VARIABLE = "OPEN_RESPONSES_SUITE"
 KEPT = setup.VENV / "conformance" / "open-responses"
 PACKAGES = ("bun@1.4.5", "zod@3")
 PARTS = ("bin", "src", "tsconfig.json")  # of the suite; its pages and schemas are not needed
 SCRIPT = Path("bin") / "compliance-test.ts"
-INSTALL_S, SUITE_S, END_S = 300, 120, 30
+SUITE_S, END_S = 120, 30
 MISSING = "the Open Responses suite (a checked-out copy, named here or in " + VARIABLE + ") and npm"
 TOOL = "tool-calling"  # the one case whose answer is a call
 CALL = {"location": "San Francisco, CA"}
@@ -61,18 +61,8 @@ def find_or_install(named: str | None = None) -> Path | None:
     source, npm = named or os.environ.get(VARIABLE), shutil.which("npm")
     if not source or npm is None or not (Path(source) / SCRIPT).exists():
         return None
-    stamp = KEPT / "installed.json"
-    wanted = json.dumps(PACKAGES)
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(KEPT, ignore_errors=True)
-        KEPT.mkdir(parents=True)
-        (KEPT / "package.json").write_text('{"private": true, "type": "module"}\n', "utf-8")
-        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        install = [npm, "install", *quiet, "--save-exact", *PACKAGES]
-        done = subprocess.run(install, cwd=KEPT, check=False, timeout=INSTALL_S)
-        if done.returncode != 0:
-            return None
-        stamp.write_text(wanted, encoding="utf-8")
+    if not installing.npm_installed(KEPT, npm, PACKAGES):
+        return None
     suite = KEPT / "suite"
     shutil.rmtree(suite, ignore_errors=True)
     suite.mkdir()

