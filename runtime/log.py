@@ -247,7 +247,7 @@ def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -
 class Subscription:
     """A reader's place in a stream: call `read` until it returns nothing, then `wait`."""
 
-    __slots__ = ("_hub", "_limit", "cursor", "ended", "log", "stream", "terminal")
+    __slots__ = ("_limit", "cursor", "ended", "hub", "log", "stream", "terminal")
 
     def __init__(
         self, log: EventLog, hub: Hub, stream: str, *, after: int, terminal: str | None
@@ -257,7 +257,7 @@ class Subscription:
         Args:
             terminal: the kind that ends this stream; None for a stream without end.
         """
-        self.log, self._hub = log, hub
+        self.log, self.hub = log, hub
         self.stream, self.cursor, self.terminal = stream, after, terminal
         self.ended = False  # the terminal event has been read
         self._limit = limits.FIRST_READ_EVENTS_MAX
@@ -273,4 +273,4 @@ class Subscription:
 
     async def wait(self) -> None:
         """Wait until the stream has grown past what `read` has returned."""
-        await self._hub.wait(self.stream)
+        await self.hub.wait(self.stream)

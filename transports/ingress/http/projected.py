@@ -1,42 +1,42 @@
 """A job's log sent in another API's words, as server-sent events: the body of such an answer.
 
-What its frames are, a projection says; everything that is sent has been committed. Whoever waits in
-the foreground and leaves has the job ended; else it runs on.
+What its frames are, a projection says; everything that is sent has been committed. How it goes on
+in the course of time is the same as for every stream (`following`). Whoever waits in the foreground
+and leaves has the job ended; else it runs on.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, Self
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
 
-import trio
 from quart import Response
-from quart.wrappers.response import ResponseBody
 
-from runtime import limits
 from runtime.caller import Caller
 from runtime.log import Record, Subscription
-from runtime.problems import Problem
 from transports.ingress.http.context import Services
+from transports.ingress.http.following import HEARTBEAT, Following
 from transports.ingress.http.negotiation import SSE
+from transports.ingress.http.readers import Readers
+from transports.ingress.http.sse import RETRY
 
-RETRY: Final = b"retry: %d\n\n" % limits.RETRY_MS
 DONE: Final = b"data: [DONE]\n\n"
-STILL_THERE: Final = b":\n\n"  # says nothing: after a silence, and where a record makes no frame
 Frames = Callable[[Record], Iterable[bytes]]  # of the next record of the log
 
 
-class EventStream(ResponseBody, AsyncIterator[bytes]):
+class EventStream(Following):
     """The body of an answer that sends the frames of a log to its end."""
+
+    farewell = RETRY
 
     def __init__(
         self,
-        known: Services,
-        caller: Caller,
         log: Subscription,
         frames: Frames,
         *,
-        permitted: Callable[[], None],
+        caller: Caller,
+        readers: Readers,
+        permitted: Callable[[], Awaitable[None]],
         left: Callable[[], None] | None,
     ) -> None:
         """Begin before the first record.
@@ -45,61 +45,33 @@ class EventStream(ResponseBody, AsyncIterator[bytes]):
             permitted: raises a Problem once the caller may no longer read.
             left: called where the reader leaves before the end.
         """
-        self.caller = caller
-        self._readers, self._permitted, self._left = known.readers, permitted, left
-        self._log, self._frames = log, frames
-        self._resting = trio.CancelScope()
-        self._over = False
-        self._checked_at_s = trio.current_time()
+        super().__init__(
+            caller=caller, hub=log.hub, readers=readers, permitted=permitted, first=b""
+        )
+        self._log, self._frames, self._left = log, frames, left
+        self._refused = False
 
-    async def __aenter__(self) -> Self:
-        self._readers.join(self)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._readers.leave(self)
+    async def __aexit__(self, *how: object) -> None:
+        await super().__aexit__(*how)
         if self._left is not None and not self._over:
             self._left()
 
-    def __aiter__(self) -> Self:
-        return self
-
-    def wake(self) -> None:
-        """Let a waiting reader look again: the service is stopping."""
-        self._resting.cancel()
-
     async def __anext__(self) -> bytes:
-        """Return all that is pending, at most about a page, or wait for it; or say goodbye."""
-        if self._over:
-            raise StopAsyncIteration
-        waited = False
-        while True:
-            if not self._may_read():
-                self._over = True
-                return RETRY
-            if data := self._pending():
-                if not waited:
-                    await trio.lowlevel.checkpoint()  # others have a turn between two pages
-                return data
-            if self._readers.draining:
-                self._over = True
-                return RETRY
-            with trio.move_on_after(limits.HEARTBEAT_S) as self._resting:
-                await self._log.wait()
-            waited = True
-            if self._resting.cancelled_caught and not self._readers.draining:
-                return STILL_THERE
-
-    def _may_read(self) -> bool:
-        """Look again, once in a while, at whether the caller may read."""
-        if trio.current_time() - self._checked_at_s < limits.RECHECK_S:
-            return True
-        self._checked_at_s = trio.current_time()
+        """Return what is pending, or wait for it; who may no longer read is told when to retry."""
         try:
-            self._permitted()
-        except Problem:
-            return False
-        return True
+            return await super().__anext__()
+        except StopAsyncIteration:
+            if not self._refused:
+                raise
+            self._refused = False
+            return RETRY
+
+    async def _may_go_on(self) -> bool:
+        self._refused = not await super()._may_go_on()
+        return not self._refused
+
+    def _streams(self) -> tuple[str, ...]:
+        return (self._log.stream,)
 
     def _pending(self) -> bytes:
         if not (segments := self._log.read()):
@@ -107,7 +79,7 @@ class EventStream(ResponseBody, AsyncIterator[bytes]):
         records = (record for segment in segments for record in segment.records)
         data = b"".join(frame for record in records for frame in self._frames(record))
         self._over = self._log.ended
-        return data or STILL_THERE
+        return data or HEARTBEAT  # what makes no frame says at least that it is still there
 
 
 def streamed(
@@ -116,7 +88,7 @@ def streamed(
     log: Subscription,
     frames: Frames,
     *,
-    permitted: Callable[[], None],
+    permitted: Callable[[], Awaitable[None]],
     left: Callable[[], None] | None = None,
 ) -> Response:
     """Return the answer that sends the frames of a log; see `EventStream`.
@@ -125,7 +97,9 @@ def streamed(
         TooManyRequests: the caller has as many streams open as it may.
     """
     known.readers.admit(caller)
-    body = EventStream(known, caller, log, frames, permitted=permitted, left=left)
+    body = EventStream(
+        log, frames, caller=caller, readers=known.readers, permitted=permitted, left=left
+    )
     response = Response(body, content_type=SSE)
     response.timeout = None  # it has no end of its own
     response.headers["X-Accel-Buffering"] = "no"  # nginx: send what there is

@@ -63,7 +63,7 @@ def streamed(
         found.desk,
     )
 
-    def permitted() -> None:
+    async def permitted() -> None:
         desk.turn(known.authenticator.authenticate(call.credentials), job_id, FRONT)
 
     def frames(record: Record) -> Iterator[bytes]:

@@ -71,7 +71,7 @@ def streamed(
     """
     projection = Projection(Shown.of(found.turn, found.job))
 
-    def permitted() -> None:
+    async def permitted() -> None:
         caller = known.authenticator.authenticate(call.credentials)
         known.desk.responses.find(caller, found.job.id)
 

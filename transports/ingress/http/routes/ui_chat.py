@@ -112,7 +112,7 @@ def _streamed(call: Call[Any, Any], turn: TurnRow) -> Response:
     desk = known.desk.turns
     parts = Parts(job_id, orjson.loads(turn.shown)["message"])
 
-    def permitted() -> None:
+    async def permitted() -> None:
         desk.turn(known.authenticator.authenticate(call.credentials), job_id, FRONT)
 
     def frames(record: Record) -> Iterator[bytes]:
