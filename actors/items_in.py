@@ -8,7 +8,8 @@ Source: Open Responses 2026-04-24, `ItemParam` and `ItemField`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from actors import sealing
@@ -73,6 +74,32 @@ def read_item(given: Any, new_id: Callable[[str], str], where: str) -> Item:
     item = reader(given, where)
     prefix = (PREFIXES | PREFIXES_MORE)[item["type"]]
     return {"id": _optional(given, "id", where) or new_id(prefix), **item}
+
+
+def read_messages(
+    messages: Sequence[Mapping[str, Any]],
+    items_of: Callable[[Mapping[str, Any], str], Iterable[tuple[Item, str]]],
+    new_id: Callable[[str], str],
+) -> list[Item]:
+    """Return the messages of a front whose message may be several items, as items with ids.
+
+    Args:
+        items_of: yields the items of a message and each one's sealed state, "" for none; is told
+            the message and the pointer to it.
+
+    Raises:
+        Invalid: with the place of what is wrong.
+    """
+    items: list[Item] = []
+    for place, message in enumerate(messages):
+        where = f"/messages/{place}"
+        for given, state in items_of(message, where):
+            item = read_item(given, new_id, where)
+            native = sealing.native_in(state)
+            items.append(item if native is None else item | {"native": asdict(native)})
+    if len(items) > limits.TURN_ITEMS_MAX:
+        raise Invalid.at("/messages", f"At most {limits.TURN_ITEMS_MAX} items may be sent.")
+    return items
 
 
 def _message(given: Mapping[str, Any], where: str) -> Item:

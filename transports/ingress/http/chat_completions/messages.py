@@ -9,12 +9,10 @@ with its place. Source: OpenAI's API reference, "Chat"; DeepSeek's for `reasonin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
-from actors import sealing
-from actors.items_in import Item, read_item
-from runtime import limits
+from actors import items_in
+from actors.items_in import Item
 from runtime.problems import Invalid
 
 Object = Mapping[str, Any]
@@ -42,16 +40,7 @@ def read_messages(messages: Sequence[Object], new_id: Callable[[str], str]) -> l
     Raises:
         Invalid: with the place of what is wrong.
     """
-    items: list[Item] = []
-    for place, message in enumerate(messages):
-        where = f"/messages/{place}"
-        for given, state in _items(message, where):
-            item = read_item(given, new_id, where)
-            native = sealing.native_in(state)
-            items.append(item if native is None else item | {"native": asdict(native)})
-    if len(items) > limits.TURN_ITEMS_MAX:
-        raise Invalid.at("/messages", f"At most {limits.TURN_ITEMS_MAX} items may be sent.")
-    return items
+    return items_in.read_messages(messages, _items, new_id)
 
 
 def _items(message: Object, where: str) -> Iterator[tuple[Item, str]]:

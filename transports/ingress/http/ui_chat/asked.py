@@ -10,14 +10,14 @@ Source: npm `ai` 6, `UIMessage` and `HttpChatTransport`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field
 
-from actors import sealing
-from actors.items_in import Item, read_item
+from actors import items_in
+from actors.items_in import Item
 from actors.turns import Asked
 from runtime import limits
 from runtime.problems import Invalid
@@ -76,22 +76,17 @@ def read_messages(messages: Sequence[Object], new_id: Callable[[str], str]) -> l
     Raises:
         Invalid: with the place of what is wrong.
     """
-    items: list[Item] = []
-    for place, message in enumerate(messages):
-        where = f"/messages/{place}"
-        role, parts = message.get("role"), message.get("parts")
-        if role not in ROLES:
-            raise Invalid.at(f"{where}/role", f"A role is one of {', '.join(ROLES)}.")
-        if not isinstance(parts, list) or any(not isinstance(each, dict) for each in parts):
-            raise Invalid.at(f"{where}/parts", "This is a list of parts.")
-        said = _steps(parts, where) if role == "assistant" else _said(str(role), parts, where)
-        for given, state in said:
-            item = read_item(given, new_id, where)
-            native = sealing.native_in(state)
-            items.append(item if native is None else item | {"native": asdict(native)})
-    if len(items) > limits.TURN_ITEMS_MAX:
-        raise Invalid.at("/messages", f"At most {limits.TURN_ITEMS_MAX} items may be sent.")
-    return items
+    return items_in.read_messages(messages, _items, new_id)
+
+
+def _items(message: Object, where: str) -> Iterator[tuple[Item, str]]:
+    """Yield the items of a message, each with its provider's state, "" for none."""
+    role, parts = message.get("role"), message.get("parts")
+    if role not in ROLES:
+        raise Invalid.at(f"{where}/role", f"A role is one of {', '.join(ROLES)}.")
+    if not isinstance(parts, list) or any(not isinstance(each, dict) for each in parts):
+        raise Invalid.at(f"{where}/parts", "This is a list of parts.")
+    yield from _steps(parts, where) if role == "assistant" else _said(str(role), parts, where)
 
 
 def _said(role: str, parts: Sequence[Object], where: str) -> Iterator[tuple[Item, str]]:
