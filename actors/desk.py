@@ -20,6 +20,7 @@ from actors.claims import Claim
 from actors.conversation import AbortJob, StartJob
 from actors.ending import stream_of
 from actors.endpoints import Endpoints
+from actors.founding import Founding
 from actors.job import Look, view_of_ended
 from actors.responses_desk import Responses
 from actors.spine import Spine
@@ -29,13 +30,11 @@ from actors.turn_desk import TurnDesk
 from actors.views import ConversationView, JobView, MessageView, Page
 from runtime.caller import Caller
 from runtime.clock import rfc3339
-from runtime.events import ConversationCreated, TextPart, records
+from runtime.events import TextPart
 from runtime.problems import NotFound, ShuttingDown
-from store import change, conversations, event_log, jobs, messages
+from store import change, conversations, jobs, messages
 from store.conversations import ConversationRow
-from store.database import Database
 from store.jobs import JobRow
-from store.writer import Append
 from transports.egress.providers.asked import said
 from transports.egress.providers.base import read_options
 
@@ -72,32 +71,18 @@ class Desk:
         """Begin a conversation, durable when this returns."""
         if self.closing:
             raise ShuttingDown("The service is stopping.")
-        now_ms = self._spine.clock.now_ms()
-        row = ConversationRow(
-            id=self._spine.ids.new("conv_"),
-            tenant=caller.tenant,
-            user=caller.user,
-            title=title,
-            created_at_ms=now_ms,
-        )
-        stream = f"conversations/{row.id}"
-        view = _conversation_view(row, None)
-
-        def rows(db: Database) -> None:
-            event_log.create_stream(db, stream, row.tenant, row.user)
-            conversations.insert(db, row)
-
-        first = records(0, [ConversationCreated(title=title)], now_ms)
+        founding = Founding.of(self._spine, caller, title=title)
+        view, now_ms = _conversation_view(founding.row, None), founding.row.created_at_ms
         await self._spine.writer.write(
             change.change(
                 caller,
                 action="conversation.create",
-                object_id=row.id,
+                object_id=founding.row.id,
                 at_ms=now_ms,
                 request_id=request_id,
                 access=lambda _: True,
-                rows=rows,
-                appends=(Append(stream=stream, after=0, records=first),),
+                rows=founding.write,
+                appends=(founding.append(),),
                 idempotency=claim.record(caller, view, now_ms) if claim else None,
             )
         )

@@ -14,19 +14,17 @@ import orjson
 
 from actors import items_in, items_out
 from actors.claims import Claim
+from actors.founding import Founding
 from actors.items_in import Item
 from actors.spine import Spine
 from actors.turns import entries, output_items
 from runtime import limits
 from runtime.caller import Caller
-from runtime.events import ConversationCreated, records
 from runtime.problems import Invalid, NotFound, ShuttingDown
-from store import change, conversations, event_log, turns
-from store.conversations import ConversationRow
+from store import change, turns
 from store.database import Database
 from store.idempotency import IdempotencyRow
 from store.turns import ThreadItemRow, ThreadRow
-from store.writer import Append
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,26 +61,16 @@ class Threads:
         """Begin a thread with some items, durable when this returns; return how it is shown."""
         if not self._spine.starts_jobs:
             raise ShuttingDown("The service is stopping.")
-        now_ms = self._spine.clock.now_ms()
-        row = ConversationRow(
-            id=self._spine.ids.new("conv_"),
-            tenant=caller.tenant,
-            user=caller.user,
-            title="",
-            created_at_ms=now_ms,
-            kind="thread",
-        )
-        stream, kept = f"conversations/{row.id}", orjson.dumps(metadata)
-        items = self._read(caller, given)
+        founding = Founding.of(self._spine, caller, kind="thread")
+        row, now_ms = founding.row, founding.row.created_at_ms
+        kept, items = orjson.dumps(metadata), self._read(caller, given)
         view = receipt.shown(ThreadRow(id=row.id, metadata=kept, created_at_ms=now_ms))
 
         def rows(db: Database) -> None:
-            event_log.create_stream(db, stream, row.tenant, row.user)
-            conversations.insert(db, row)
+            founding.write(db)
             turns.insert_thread(db, row.id, kept)
             _put(db, row.id, items)
 
-        first = records(0, [ConversationCreated(title="")], now_ms)
         await self._spine.writer.write(
             change.change(
                 caller,
@@ -92,7 +80,7 @@ class Threads:
                 request_id=request_id,
                 access=lambda _: True,
                 rows=rows,
-                appends=(Append(stream=stream, after=0, records=first),),
+                appends=(founding.append(),),
                 idempotency=receipt.record(caller, view, now_ms),
             )
         )

@@ -22,16 +22,16 @@ from actors import prompt
 from actors.claims import Claim
 from actors.conversation import AbortJob, Leave, StartJob
 from actors.ending import stream_of
+from actors.founding import Founding
 from actors.items_in import Item
 from actors.job_rows import Birth
 from actors.spine import Spine
 from actors.turns import Asked, whole_input
 from runtime.caller import Caller
-from runtime.events import JOB_END, ConversationCreated, records
+from runtime.events import JOB_END
 from runtime.log import Subscription
 from runtime.problems import JobEnded, MailboxFull, NotFound, ShuttingDown
-from store import change, conversations, event_log, jobs, turns
-from store.conversations import ConversationRow
+from store import change, jobs, turns
 from store.database import Database
 from store.jobs import JobRow
 from store.turns import TurnRow
@@ -134,15 +134,9 @@ class TurnDesk:
 
     async def _found(self, order: StartJob, turn: TurnRow) -> None:
         """Commit a conversation with its one job; its actor finds the job running, and wakes it."""
-        spine, caller, now_ms = self.spine, order.caller, self.spine.clock.now_ms()
-        home = ConversationRow(
-            id=spine.ids.new("conv_"),
-            tenant=caller.tenant,
-            user=caller.user,
-            title="",
-            created_at_ms=now_ms,
-            kind="turn",
-        )
+        spine, caller = self.spine, order.caller
+        founding = Founding.of(spine, caller, kind="turn")
+        home, now_ms = founding.row, founding.row.created_at_ms
         row = JobRow(
             id=turn.job_id,
             conversation_id=home.id,
@@ -162,15 +156,12 @@ class TurnDesk:
             result=None,
         )
         birth = Birth.of(row, (), now_ms, turn)
-        stream = f"conversations/{home.id}"
-        events = records(0, [ConversationCreated(title=""), *birth.events], now_ms)
 
         def rows(db: Database) -> None:
-            event_log.create_stream(db, stream, caller.tenant, caller.user)
-            conversations.insert(db, home)
+            founding.write(db)
             birth.write(db)
 
-        appends = (Append(stream=stream, after=0, records=events), *birth.appends)
+        appends = (founding.append(birth.events), *birth.appends)
         if order.traceparent:
             spine.traces[row.id] = order.traceparent
         with trio.CancelScope(shield=True):  # else a job could be kept that nobody answers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from runtime.caller import Caller
 from store.database import Database
 
+Kind: TypeAlias = Literal["talk", "turn", "thread"]
 COLUMNS = "id, tenant, user, title, created_at_ms, kind"
 AFTER_ALL_IDS = "~"  # sorts behind every id: they are lower-case letters, digits and `_`
 
@@ -21,7 +22,7 @@ class ConversationRow:
     user: str
     title: str
     created_at_ms: int
-    kind: Literal["talk", "turn", "thread"] = "talk"  # only a talk is listed
+    kind: Kind = "talk"  # only a talk is listed
 
 
 def insert(db: Database, row: ConversationRow) -> None:
