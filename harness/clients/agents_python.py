@@ -63,31 +63,5 @@ async def looped(api: str) -> None:
     c.equal((asked.pop(), result.final_output), ("Berlin", "Sunny."))
 
 
-async def chat_whole() -> None:
-    await said("chat", streams=False)
-
-
-async def chat_streamed() -> None:
-    await said("chat", streams=True)
-
-
-async def chat_tools() -> None:
-    await looped("chat")
-
-
-async def responses_whole() -> None:
-    await said("responses", streams=False)
-
-
-async def responses_streamed() -> None:
-    await said("responses", streams=True)
-
-
-async def responses_tools() -> None:
-    await looped("responses")
-
-
 if __name__ == "__main__":
-    chat = (chat_whole, chat_streamed, chat_tools)
-    responses = (responses_whole, responses_streamed, responses_tools)
-    sys.exit(c.run("openai-agents", *chat, *responses))
+    sys.exit(c.run("openai-agents", *c.of_both(said, looped)))

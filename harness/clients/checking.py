@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 TEXT, THOUGHT = "Hello from upstream.", "Let me think."
@@ -31,6 +32,32 @@ def equal(seen: object, wanted: object) -> None:
     if seen != wanted:
         msg = f"saw {seen!r}, wanted {wanted!r}"
         raise ValueError(msg)
+
+
+def of_both(said: Callable[..., Any], looped: Callable[[str], Any]) -> list[Callable[[], Any]]:
+    """Return the checks of a client of both APIs, named by API and by what they check.
+
+    Args:
+        said: is told the API, and by `streams` whether the answer comes in pieces.
+        looped: is told the API; a tool is called and answered.
+    """
+
+    def named(name: str, check: Callable[[], Any]) -> Callable[[], Any]:
+        def checked() -> Any:
+            return check()
+
+        checked.__name__ = name
+        return checked
+
+    return [
+        named(f"{api}_{name}", check)
+        for api in ("chat", "responses")
+        for name, check in (
+            ("whole", partial(said, api, streams=False)),
+            ("streamed", partial(said, api, streams=True)),
+            ("tools", partial(looped, api)),
+        )
+    ]
 
 
 def run(client: str, *checks: Callable[[], Any]) -> int:
