@@ -114,12 +114,19 @@ def cuts(items: Sequence[Input]) -> list[int]:
     places: list[int] = []
     open_until = -1  # the place of the latest answer to a call seen so far
     for place, item in enumerate(items):
-        after_thought = place > 0 and isinstance(items[place - 1], PromptReasoning)
-        if place > open_until and not after_thought and not isinstance(item, PromptResult):
+        torn = isinstance(item, PromptResult) or _is_thought_about(items, place)
+        if place > open_until and not torn:
             places.append(place)
         if isinstance(item, PromptCall):
             open_until = max(open_until, last_result.get(item.call_id, -1))
     return places or [0]
+
+
+def _is_thought_about(items: Sequence[Input], place: int) -> bool:
+    """Whether the reasoning before an item is the model's own way to it."""
+    item = items[place]
+    by_model = not isinstance(item, PromptMessage) or item.role == "assistant"
+    return by_model and place > 0 and isinstance(items[place - 1], PromptReasoning)
 
 
 def check_pairs(items: Sequence[Input]) -> None:

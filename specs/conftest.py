@@ -28,8 +28,10 @@ VIRTUAL_BOUND_S = 366 * 86_400  # a simulation may live through a year
 VIRTUAL_CLOCKS = {"autojump_clock", "mock_clock"}
 
 # How long an example takes is the machine's affair: speed is proved by a bench, never by a spec.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# Two runs of one commit must agree; `pytest --hypothesis-profile=explore` looks further afield.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile("repeatable")
 
 LAST = "test_every_route_and_status_was_exercised"  # of a full run: it looks at all before it
 

@@ -68,6 +68,13 @@ def test_an_answer_of_a_tool_is_never_parted_from_its_call() -> None:
     assert cuts(items) == [0, 1, 6]
 
 
+def test_reasoning_that_led_to_nothing_does_not_hold_what_the_user_said_next() -> None:
+    thought = PromptReasoning(text=LONG)
+    items: list[Input] = [thought, thought, said("assistant", "so"), thought, said("user", "go")]
+    assert cuts(items) == [0, 3, 4]
+    assert fit(items, window(256 + 20), Options()) == (said("user", "go"),)
+
+
 def test_a_picture_counts_though_it_has_no_words() -> None:
     picture = PromptMessage(role="user", content=(Image(url="data:image/png;base64,AAAA"),))
     assert tokens_of(picture) == 1608
