@@ -111,12 +111,14 @@ class Gate:
     def check_host(self, seen: Seen) -> None:
         """Check that the request is for this service.
 
+        Our own name without a port is ours too: plain clients leave it out, a browser never does,
+        and it is the name that tells a rebound one.
+
         Raises:
             HostNotAllowed: it is for somebody else's name.
         """
         name, port = _split(seen.host)
-        ours = port or DEFAULT_PORTS.get(seen.scheme, "")
-        if name in self._bound and ours == str(seen.port):
+        if name in self._bound and port in {"", str(seen.port)}:
             return
         if name in self._hosts or seen.host in self._hosts:
             return
