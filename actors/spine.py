@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import trio
 
+from actors.toolbox import Toolbox
 from runtime import limits
 from runtime.clock import Clock
 from runtime.hub import Hub
@@ -67,6 +68,7 @@ class Spine:
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
+    toolbox: Toolbox = field(default_factory=Toolbox)  # `add` a source to it
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)

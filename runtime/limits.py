@@ -119,6 +119,12 @@ WEBHOOK_S = 30.0  # a webhook that has not answered by then has failed
 WEBHOOK_BYTES = 64 * 1024  # of a webhook's answer that are read
 WEBHOOK_RETRY_MS = (1000, 60_000)  # first and longest pause before a retry (protocol, section 7.1)
 
+# --- tools ---
+TOOLS_MAX = 128  # tools a caller may be offered: as many functions as OpenAI takes
+TOOLS_BYTES_MAX = 512 * 1024  # of their schemas and descriptions: a model is told all of them
+TOOL_SCHEMA_BYTES = 64 * 1024  # of one tool's schema; the largest in use have some 20 kB
+TOOLS_LIST_S = 10.0  # a source that has not listed its tools by then has none for now
+
 # --- egress ---
 UNMETERED_JOBS_MAX = 1024  # answers at once of a provider that costs nothing but our own time
 MADE_PARTS_BURST = 64  # parts made here without a pause; then the loop is let go

@@ -31,6 +31,7 @@ from specs.promises import (
     registries,
     replay,
     responses,
+    tools,
     wires,
 )
 
@@ -66,6 +67,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
     *entries(mcp.PROMISES, mcp.SOURCE, "W3"),
+    *entries(tools.PROMISES, tools.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)
 

@@ -1,0 +1,9 @@
+"""What tools in a conversation promise."""
+
+SOURCE = "CONTRACT.md sections 3 and 4; ARCHITECTURE.md laws 2, 3, 6, 7, 11 and 12"
+
+PROMISES = {
+    "tools.names": "Each tool has a name that every vendor takes; none takes another's.",
+    "tools.own-sources": "A source that fails or does not answer costs its own tools.",
+    "tools.bounded": "Tools beyond the bounds, or of a schema nobody can ask for, are left out.",
+}
