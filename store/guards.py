@@ -16,6 +16,7 @@ Role: TypeAlias = Literal["writer", "reader", "eraser", "copier", "migrator"]
 Authorizer: TypeAlias = Callable[[int, str | None, str | None, str | None, str | None], int]
 
 KEPT = frozenset({"event", "audit"})  # rows that never change
+STAYS = KEPT | {"tool_call"}  # rows that never leave
 PRAGMAS = frozenset(
     {
         "data_version",
@@ -89,4 +90,4 @@ def _may_delete(role: Role, table: str, cause: str | None) -> bool:
         return role == "eraser"
     if table == "event":
         return role == "eraser" and cause == "stream_erased"
-    return table not in KEPT
+    return table not in STAYS

@@ -36,6 +36,7 @@ class JobRow:
     started_at_ms: int | None
     ended_at_ms: int | None
     result: bytes | None  # JSON of items, usage, error; None until it has ended
+    tools: bytes | None = None  # JSON: ids of the tools that it may use, or "all"; None: none
 
 
 NAMES = tuple(field.name for field in fields(JobRow))

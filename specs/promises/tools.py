@@ -6,4 +6,6 @@ PROMISES = {
     "tools.names": "Each tool has a name that every vendor takes; none takes another's.",
     "tools.own-sources": "A source that fails or does not answer costs its own tools.",
     "tools.bounded": "Tools beyond the bounds, or of a schema nobody can ask for, are left out.",
+    "tools.evidence": "A call leaves a row before it is made, settled once after, then unchanging.",
+    "tools.unknown": "What a dead process was calling is settled as unknown, and listed.",
 }

@@ -23,7 +23,6 @@ MERGED = {
     "0003_turns": "d0307cad84a88ec6",
     "0004_endpoints": "19388c57e1d1fe4a",
     "0005_mcp": "ef95e0210ad5ca85",
-    "0006_tools": "8541ef50273e7657",
 }
 
 
