@@ -23,6 +23,8 @@ MERGED = {
     "0003_turns": "d0307cad84a88ec6",
     "0004_endpoints": "19388c57e1d1fe4a",
     "0005_mcp": "ef95e0210ad5ca85",
+    "0006_mcp_servers": "68c8c0c0c664dea9",
+    "0007_tools": "8541ef50273e7657",
 }
 
 
