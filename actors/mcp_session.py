@@ -1,20 +1,21 @@
 """The MCP session actor: one per person and server; holds the connection and the list of tools.
 
-Owns no stream. Messages: ListTools, CallTool, Cancel; the first two are answered at once with a
-Reply that is settled later, so that no server can hold up the actor. The connection is opened when
-it is first wanted, once for all that wait, and again when it is wanted after it broke: after a
-pause that grows, and not at all for a while after several failures in a row. A call that was under
-way when it broke is told so and not repeated: nobody knows what it has done.
+Owns no stream. Messages: ListTools, CallTool, Fetch, Cancel, Reopen; the first three are answered
+at once with a Reply that is settled later, so that no server can hold up the actor. The connection
+is opened when it is first wanted, once for all that wait, and again when it is wanted after it
+broke: after a pause that grows, and not at all for a while after several failures in a row. A call
+that was under way when it broke is told so and not repeated: nobody knows what it has done.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import orjson
 import structlog
@@ -24,9 +25,19 @@ from runtime import limits
 from runtime.actor import TrioActor
 from runtime.problems import Problem, TooManyRequests, Upstream, UpstreamLost, UpstreamSaid
 from runtime.reply import Reply
-from transports.egress.mcp.words import Connect, OnProgress, Result, Session, Tool
+from transports.egress.mcp.words import (
+    SIGN_IN_NEEDED,
+    Connect,
+    OnProgress,
+    Result,
+    Session,
+    Tool,
+    What,
+)
 
 log = structlog.get_logger(__name__)
+CLOSED: Final = "closed"  # the code of a session that ended because we wanted it to
+PLAIN: Final = re.compile(r"[!-~]{1,128}")  # MCP 2025-11-25, tools: names; and nothing invisible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +45,15 @@ class Catalog:
     """The tools of a server. `version` is the same as long as they are.
 
     Args:
-        left_out: names that came twice; the first of each is the one that counts.
+        versions: of each tool, by its name: the same as long as its definition is.
+        left_out: names that came twice, the first of each being the one that counts, and names
+            that no reader could tell from another's.
     """
 
     version: str
     revision: str
     tools: Mapping[str, Tool]
+    versions: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
 
@@ -56,8 +70,8 @@ class CallTool:
 
     Args:
         call: names the call, for Cancel.
-        version: of the catalog that the call was decided by; None: any, and the server knows
-            best whether it has the tool. Another one is refused.
+        version: of the tool that the call was decided by; None: any, and the server knows best
+            whether it has the tool. Another one is refused.
     """
 
     call: str
@@ -69,14 +83,32 @@ class CallTool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Answered with a Reply of what the server has, as JSON; see `words.Session.fetch`."""
+
+    what: What
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """Stop a call, at the server too; one that has ended is none."""
 
     call: str
 
 
-Message: TypeAlias = ListTools | CallTool | Cancel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopen:
+    """Close the connection, and forget what has failed: who wants one next gets another."""
+
+
+Message: TypeAlias = ListTools | CallTool | Fetch | Cancel | Reopen
 Work: TypeAlias = Callable[[], Awaitable[Any]]
+Fared: TypeAlias = Callable[["Upstream | None"], None]
+
+
+def nobody_hears(_: Upstream | None) -> None:
+    """Be told how the session fares, to no end."""
 
 
 class McpSession(TrioActor):
@@ -88,6 +120,7 @@ class McpSession(TrioActor):
         connect: Connect,
         random: Random,
         connect_s: float = limits.MCP_CONNECT_S,
+        fared: Fared = nobody_hears,
     ) -> None:
         """Take what opens a session.
 
@@ -95,16 +128,18 @@ class McpSession(TrioActor):
             name: of the server, for the log.
             random: for the jitter of pauses.
             connect_s: opening takes no longer; more where a person signs in meanwhile.
+            fared: called with None when a session has opened, and with what ended one.
         """
         super().__init__()
         self._name, self._connect, self._random = name, connect, random
-        self._connect_s = connect_s
+        self._connect_s, self._fared = connect_s, fared
         self._failures, self._closed_until, self._not_before = 0, -inf, -inf
         self._why: Upstream = UpstreamLost("The MCP server has not been asked yet.")
 
     async def started(self) -> None:
         """Begin with no connection."""
         self._session: Session | None = None
+        self._holding = trio.CancelScope()  # what to cancel to close the connection
         self._opening: trio.Event | None = None  # set when an attempt has ended, well or badly
         self._left = trio.Event()  # set when the session has been closed
         self._catalog: Catalog | None = None
@@ -122,8 +157,13 @@ class McpSession(TrioActor):
                 if self._running >= limits.MCP_CALLS_WAITING_MAX:
                     raise TooManyRequests("Too many calls wait for this MCP server.")
                 return self._begin(lambda: self._called(message), message.timeout_s, message.call)
+            case Fetch():
+                return self._begin(lambda: self._fetched(message), limits.MCP_LIST_S)
             case Cancel(call=call) if call in self._calls:
                 self._calls[call].cancel()
+            case Reopen():
+                self._holding.cancel()
+                self._failures, self._closed_until, self._not_before = 0, -inf, -inf
         return None
 
     def idle(self) -> bool:
@@ -152,6 +192,8 @@ class McpSession(TrioActor):
                 late = UpstreamLost(f"The MCP server did not answer within {timeout_s:g} s.")
                 reply.fail(late if slow else UpstreamLost("The call was cancelled."))
         except Problem as problem:
+            if problem.extensions.get("code") == SIGN_IN_NEEDED:
+                self._fared(cast("Upstream", problem))
             reply.fail(problem)
         finally:
             self._running -= 1
@@ -180,15 +222,18 @@ class McpSession(TrioActor):
 
     async def _hold(self, opening: trio.Event) -> None:
         """Open a session and hold it until it ends."""
-        await trio.sleep_until(self._not_before)
+        self._why, deadline = UpstreamLost("The session was closed.", code=CLOSED), inf
         try:
-            with trio.CancelScope(deadline=trio.current_time() + self._connect_s) as scope:
+            with trio.CancelScope() as self._holding:
+                scope = self._holding
+                await trio.sleep_until(self._not_before)
+                scope.deadline = deadline = trio.current_time() + self._connect_s
                 async with self._connect(self._changed) as session:
                     scope.deadline = inf
                     self._opened(session, opening)
                     await session.ended.wait()
-            self._why = UpstreamLost("The MCP server has ended the session.")
-            if scope.cancelled_caught:
+                    self._why = UpstreamLost("The MCP server has ended the session.")
+            if self._session is None and trio.current_time() >= deadline:
                 self._why = UpstreamLost("The MCP server took too long to open a session.")
         except Upstream as problem:
             self._why = problem
@@ -200,6 +245,7 @@ class McpSession(TrioActor):
         self._session, self._failures, self._left = session, 0, trio.Event()
         self._not_before = -inf
         self._fresh_until = -inf  # what changed meanwhile is not known
+        self._fared(None)
         opening.set()
 
     def _closed(self, opening: trio.Event) -> None:
@@ -213,6 +259,7 @@ class McpSession(TrioActor):
             if self._failures >= limits.MCP_FAILURES_MAX:
                 self._closed_until = now + limits.MCP_OPEN_S
         log.info("mcp_closed", server=self._name, reason=self._why.detail)
+        self._fared(self._why)
         self._session = self._opening = None
         self._left.set()
         opening.set()
@@ -239,7 +286,8 @@ class McpSession(TrioActor):
         """
         self._fresh_until = inf  # a change from now on brings it back
         tools: dict[str, Tool] = {}
-        twice: list[str] = []
+        versions: dict[str, str] = {}
+        left_out: list[str] = []
         size_bytes, fresh_s, cursor = 0, inf, None
         digest = hashlib.sha256()
         for _ in range(limits.MCP_PAGES_MAX):
@@ -249,11 +297,12 @@ class McpSession(TrioActor):
                 size_bytes += len(told)
                 if size_bytes > limits.MCP_CATALOG_BYTES or len(tools) >= limits.MCP_TOOLS_MAX:
                     raise UpstreamSaid("The MCP server has too many tools.", code="too_large")
-                if tool.name in tools:
-                    twice.append(tool.name)
+                if tool.name in tools or not PLAIN.fullmatch(tool.name):
+                    left_out.append(tool.name)
                     continue
                 digest.update(told)
                 tools[tool.name] = tool
+                versions[tool.name] = hashlib.sha256(told).hexdigest()[:16]
             fresh_s = min(fresh_s, page.fresh_s if page.fresh_s is not None else inf)
             cursor = page.following
             if cursor is None:
@@ -267,7 +316,8 @@ class McpSession(TrioActor):
             version=digest.hexdigest()[:16],
             revision=session.revision,
             tools=tools,
-            left_out=tuple(twice),
+            versions=versions,
+            left_out=tuple(left_out),
         )
         return self._catalog
 
@@ -275,13 +325,17 @@ class McpSession(TrioActor):
         """Call a tool.
 
         Raises:
-            UpstreamSaid: there is no such tool, or the catalog is another one by now.
+            UpstreamSaid: there is no such tool, or it is another one by now.
         """
         async with self._places:
             catalog = await self._listed()
-            if message.version not in (None, catalog.version):
-                raise UpstreamSaid("The MCP server has changed its tools.", code="catalog-changed")
             if message.version is not None and message.tool not in catalog.tools:
                 raise UpstreamSaid("The MCP server has no such tool.", code="no-such-tool")
+            if message.version not in (None, catalog.versions.get(message.tool)):
+                raise UpstreamSaid("The MCP server has changed the tool.", code="tool-changed")
             session = await self._ready()
             return await session.call(message.tool, message.arguments, message.on_progress)
+
+    async def _fetched(self, message: Fetch) -> Mapping[str, Any]:
+        session = await self._ready()
+        return await session.fetch(message.what, message.given)

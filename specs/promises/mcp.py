@@ -10,7 +10,7 @@ PROMISES = {
     "mcp.no-child-left": "A program and what it started are gone with its session or the service.",
     "mcp.own-calls": "A server that hangs or crashes costs its own calls, and is opened again.",
     "mcp.single-flight": "Whoever waits for a session or a list waits for the same one.",
-    "mcp.catalog": "A catalog has a version; a call by another version is refused.",
+    "mcp.catalog": "A tool has a version; a call that was decided by another is refused.",
     "mcp.bounded": "A list without an end, or too large, is refused by name.",
     "mcp.circuit": "A server that cannot be reached is left alone for a while, and said so.",
     "mcp.dpop": "A bound token is presented with a fresh proof, with the nonce that is wanted.",

@@ -126,18 +126,24 @@ async def test_many_that_wait_are_served_by_one_session_and_one_list() -> None:
 
 
 @requirement("mcp.catalog")
-async def test_a_server_that_changes_its_tools_gets_no_call_by_the_old_list() -> None:
+async def test_a_tool_that_has_changed_gets_no_call_that_was_decided_by_the_old_one() -> None:
     async with sessions_over(a_program()) as sessions:
         before = await sessions.list()
         same = await sessions.list(afresh=True)
         await sessions.text("grow")
+        await sessions.text("turn")
         after = await sessions.list(afresh=True)
+        version = before.versions["hang"]
         with pytest.raises(UpstreamSaid) as refused:
-            await sessions.call("echo", version=before.version)
+            await sessions.call("echo", version=before.versions["echo"])
+        with pytest.raises(UpstreamSaid) as absent:
+            await sessions.call("shrunk", version=version)
 
         assert same.version == before.version
         assert [name for name in after.tools if name not in before.tools] == ["grown"]
-        assert refused.value.extensions["code"] == "catalog-changed"
+        assert after.versions["hang"] == version
+        assert refused.value.extensions["code"] == "tool-changed"
+        assert absent.value.extensions["code"] == "no-such-tool"
 
 
 def endless(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import httpx2
 import mcp_types as types
@@ -19,13 +19,11 @@ import trio
 from mcp.client import session as session_of_sdk
 from mcp.client.auth import OAuthFlowError
 from mcp.client.client import Client
-from mcp.client.context import ClientRequestContext
 from mcp.client.session import IncomingMessage
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import FileUrl
 
 from runtime import limits
 from runtime.clock import Clock
@@ -34,18 +32,20 @@ from transports.egress import guard
 from transports.egress.denial import Told
 from transports.egress.mcp import stdio
 from transports.egress.mcp.authorizing import Ask, Authorized
+from transports.egress.mcp.callbacks import OURSELVES, asking, rooting, sampling
 from transports.egress.mcp.contained import Contained, said
 from transports.egress.mcp.flows import SignInNeeded, flow_for
 from transports.egress.mcp.servers import HttpServer, Server, oauth_reach_of, reach_of
 from transports.egress.mcp.vault import Kept, Vault
 from transports.egress.mcp.words import (
+    SIGN_IN_NEEDED,
     Asker,
     OnProgress,
     Page,
     Progress,
-    Question,
     Result,
     Sampler,
+    What,
 )
 from transports.egress.mcp.words import Tool as ToolWords
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-OURSELVES = types.Implementation(name="runchat", version="0.1.0")
 # A server that starts slowly is not an old one, for which the SDK takes it after 10 s.
 session_of_sdk.DISCOVER_TIMEOUT_SECONDS = limits.MCP_DISCOVER_S
 LOST = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
@@ -112,7 +111,7 @@ async def _over_http(
     auth = None
     if server.access is not None:
         if means.kept is None:
-            raise UpstreamSaid("There is no place to keep its tokens.", code="sign-in-needed")
+            raise UpstreamSaid("There is no place to keep its tokens.", code=SIGN_IN_NEEDED)
         vault = Vault(means.kept, means.clock.now_ms)
         flow = flow_for(server.url, server.access, vault)
         auth = Authorized(flow, vault, means.ask or oauth.send, means.clock)
@@ -150,9 +149,9 @@ async def _open(
         mode=server.revisions,
         client_info=OURSELVES,
         message_handler=heard,
-        elicitation_callback=_asking(means.asker) if means.asker else None,
-        sampling_callback=_sampling(means.sampler) if means.sampler else None,
-        list_roots_callback=_rooting(means.roots) if means.roots is not None else None,
+        elicitation_callback=asking(means.asker) if means.asker else None,
+        sampling_callback=sampling(means.sampler) if means.sampler else None,
+        list_roots_callback=rooting(means.roots) if means.roots is not None else None,
         input_required_max_rounds=limits.MCP_ROUNDS_MAX,
         cache=None,  # the session's actor keeps the list, with its version
     )
@@ -221,6 +220,27 @@ class OpenSession:
             is_error=found.is_error,
         )
 
+    async def fetch(self, what: What, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what else the server has; see `words.Session`."""
+        client, cursor = self._client, given.get("cursor")
+        found: Any
+        with self._translated():
+            match what:
+                case "resources":
+                    found = await client.list_resources(cursor=cursor)
+                case "templates":
+                    found = await client.list_resource_templates(cursor=cursor)
+                case "prompts":
+                    found = await client.list_prompts(cursor=cursor)
+                case "resource":
+                    found = await client.read_resource(given["uri"])
+                case "prompt":
+                    found = await client.get_prompt(given["name"], dict(given["arguments"]))
+                case _:
+                    assert_never(what)
+        told: Mapping[str, Any] = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return told
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         failure = self._contained
@@ -268,7 +288,7 @@ def _code(error: BaseException) -> str:
     """Return the word for what a server said, or made the SDK say."""
     match error:
         case SignInNeeded():
-            return "sign-in-needed"
+            return SIGN_IN_NEEDED
         case OAuthFlowError():
             return "sign-in-failed"
         case MCPError():
@@ -277,50 +297,6 @@ def _code(error: BaseException) -> str:
             return "egress"
         case _:
             return "protocol"
-
-
-def _asking(asker: Asker) -> Any:
-    """Return what the SDK calls when the server asks the person something."""
-
-    async def ask(
-        context: ClientRequestContext, params: types.ElicitRequestParams
-    ) -> types.ElicitResult | types.ErrorData:
-        del context
-        if isinstance(params, types.ElicitRequestURLParams):
-            question = Question(message=params.message, schema=None, url=str(params.url))
-        else:
-            question = Question(message=params.message, schema=params.requested_schema, url=None)
-        answer = await asker(question)
-        accepted = answer.action == "accept" and question.url is None
-        content = dict(answer.content) if accepted else None
-        return types.ElicitResult(action=answer.action, content=content)
-
-    return ask
-
-
-def _sampling(sampler: Sampler) -> Any:
-    """Return what the SDK calls when the server wants a model's words."""
-
-    async def sample(
-        context: ClientRequestContext, params: types.CreateMessageRequestParams
-    ) -> types.CreateMessageResult:
-        del context
-        text = await sampler(params.model_dump(mode="json", by_alias=True))
-        content = types.TextContent(type="text", text=text)
-        return types.CreateMessageResult(role="assistant", content=content, model=OURSELVES.name)
-
-    return sample
-
-
-def _rooting(roots: tuple[str, ...]) -> Any:
-    """Return what the SDK calls when the server asks for folders."""
-
-    async def listed(context: ClientRequestContext) -> types.ListRootsResult:
-        del context
-        await trio.lowlevel.checkpoint()
-        return types.ListRootsResult(roots=[types.Root(uri=FileUrl(each)) for each in roots])
-
-    return listed
 
 
 def _tool(tool: types.Tool) -> ToolWords:

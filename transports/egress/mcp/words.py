@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import trio
+
+SIGN_IN_NEEDED: Final = "sign-in-needed"  # the code of the problem that a person mends
+What: TypeAlias = Literal["resources", "templates", "resource", "prompts", "prompt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,13 @@ class Session(Protocol):
         self, name: str, arguments: Mapping[str, Any], on_progress: OnProgress | None
     ) -> Result:
         """Call a tool. To cancel the wait cancels the call at the server."""
+        ...
+
+    async def fetch(self, what: What, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a page of a list (`cursor`), a resource (`uri`) or a prompt (`name, arguments`).
+
+        The answer is the server's, by the names of the wire.
+        """
         ...
 
 
