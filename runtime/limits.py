@@ -54,6 +54,7 @@ BUSY_TIMEOUT_MS = 5000  # another program's transaction (`runchat token`) takes 
 LARGE_VALUE_BYTES = 256 * 1024  # a value that a prepared statement is not left holding
 STATEMENTS_MAX = 256  # prepared statements kept by a connection: more than there are in store/
 STREAM_IDS_MAX = 16_384  # names of streams remembered with their ids, 3 MB
+ENDS_KEPT_MAX = 4096  # ends of streams remembered, 1 MB: of those that are read again
 RECOVERY_STREAMS_MAX = 64  # newest streams whose last page is verified at the start
 TOUCH_MS = 60_000  # the last use of a credential is noted at most this often
 SESSION_MS = 30 * 24 * 3600 * 1000  # a session ends when unused for so long (contract, section 1)
@@ -123,6 +124,9 @@ WEBHOOK_RETRY_MS = (1000, 60_000)  # first and longest pause before a retry (pro
 TOOLS_MAX = 128  # tools a caller may be offered: as many functions as OpenAI takes
 TOOLS_BYTES_MAX = 512 * 1024  # of their schemas and descriptions: a model is told all of them
 TOOL_SCHEMA_BYTES = 64 * 1024  # of one tool's schema; the largest in use have some 20 kB
+TOOL_ARGUMENTS_BYTES = 1024 * 1024  # a document that a tool writes; a job may say no more in a go
+SCHEMA_STEPS_MAX = 20_000  # of one check of arguments: some tenths of a second of a thread
+UNIQUE_ITEMS_MAX = 100  # a list that is checked for twins: each is compared with each
 TOOLS_LIST_S = 10.0  # a source that has not listed its tools by then has none for now
 
 # --- egress ---
@@ -189,6 +193,24 @@ MCP_ROUNDS_MAX = 10  # of questions that one call may ask
 MCP_OAUTH_S = 30.0  # one request of an authorization, with its answer
 MCP_OAUTH_BYTES = 256 * 1024  # of such an answer; metadata takes a few kB
 MCP_NONCES_MAX = 8  # origins whose DPoP nonce is remembered: the server, its issuer, and some more
+
+# --- ingress: Runchat as an MCP server ---
+MCP_SERVED_MAX = 512  # sessions of all callers; their replays are 128 MB when all are full
+MCP_SERVED_PER_CALLER_MAX = 32  # past it the one that was not used for longest makes room
+MCP_SERVED_IDLE_S = 1800.0  # a session without a request or an open stream ends after this
+MCP_SERVED_REQUESTS_MAX = 64  # under way for one caller; open streams count, too
+MCP_REPLAY_EVENTS_MAX = 1000  # of one session, for a client that lost its connection
+MCP_REPLAY_BYTES = 256 * 1024  # of one session; the newest event is kept whatever its size
+MCP_RETRY_MS = 1000  # a client whose stream broke comes back after this
+MCP_SHELF_FRESH_MS = 10_000  # a list of tools may be kept so long; who installs one sees it soon
+MCP_POLL_MS = 500  # between two looks at a task
+MCP_RESULT_CHARS = 128 * 1024  # of one result: no model reads more; the rest is at its own address
+MCP_PROGRESS_CHARS = 2000  # of an answer's words in one notice of progress
+SEARCH_CHARS_MAX = 500  # of what is searched for
+SEARCH_HITS_MAX = 100  # of one search
+SEARCH_BYTES = 16 * 1024 * 1024  # of messages looked through in one search, 50 ms; more goes on
+SEARCH_BURST_MESSAGES = 50  # looked through at once; then the loop is let go
+SEARCH_EXCERPT_CHARS = 240  # shown round a hit
 
 # --- ingress: connections ---
 CONNECTIONS_MAX = 4096  # open at once; 2,000 idle readers and room to answer everybody else

@@ -37,11 +37,25 @@ class SqliteEventLog:
         self._tail = tail or Tail()
         self._ids = StreamIds(database)
         self._pages: OrderedDict[tuple[int, int], Segment] = OrderedDict()
+        self._ends: OrderedDict[str, Head] = OrderedDict()  # of streams that take no more
 
     def head(self, stream: str) -> Head | None:
-        """Return where `stream` stands; None where there is no such stream."""
+        """Return where `stream` stands; None where there is no such stream.
+
+        To find the newest event is to pass by those next to it, and the last but one of a job has
+        its whole answer: an end is looked up once.
+        """
+        if (end := self._ends.get(stream)) is not None:
+            return end
         row = find_stream(self._database, stream)
-        return Head(sequence=row.head, ended=row.ended) if row else None
+        if row is None:
+            return None
+        head = Head(sequence=row.head, ended=row.ended)
+        if head.ended:
+            self._ends[stream] = head
+            if len(self._ends) > limits.ENDS_KEPT_MAX:
+                self._ends.popitem(last=False)
+        return head
 
     def read(
         self, stream: str, *, after: int, limit: int = limits.READ_EVENTS_MAX
@@ -85,6 +99,7 @@ class SqliteEventLog:
     def forget(self, stream: str) -> None:
         """Drop what is cached of a stream, which has been erased."""
         self._tail.forget(stream)
+        self._ends.pop(stream, None)
         self._ids.clear()
         self._pages.clear()
 

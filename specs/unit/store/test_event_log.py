@@ -13,7 +13,7 @@ from runtime import limits
 from runtime.log import Alike, Head, Record, Segment, Tail
 from runtime.problems import LogCorrupt
 from specs.requirements import requirement
-from specs.unit.store.kit import append, fill, ids, make, opened, record
+from specs.unit.store.kit import append, appends, fill, ids, make, opened, record
 from store.commit import commit_one
 from store.database import open_database
 from store.event_log import SqliteEventLog
@@ -217,3 +217,30 @@ def test_the_pages_that_are_kept_are_bounded(store: Store) -> None:
     for after in range(1, limits.PAGES_KEPT_MAX + 5):
         log.read(STREAM, after=after)
     assert log.read(STREAM, after=0)[0] is not first
+
+
+def test_the_end_of_a_stream_is_looked_up_once_until_it_is_forgotten(store: Store) -> None:
+    commit_one(store.writer, make(STREAM))
+    log = SqliteEventLog(store.reader)
+    commit_one(store.writer, Write(appends=(append(STREAM, 0, 2),)))
+    assert log.head(STREAM) is not log.head(STREAM)
+    commit_one(store.writer, Write(appends=(append(STREAM, 2, 1, ends=True),)))
+    end = log.head(STREAM)
+    assert end == Head(sequence=3, ended=True)
+    assert log.head(STREAM) is end
+    log.forget(STREAM)
+    again = log.head(STREAM)
+    assert again == end
+    assert again is not end
+
+
+def test_the_ends_that_are_kept_are_bounded(store: Store) -> None:
+    log = SqliteEventLog(store.reader)
+    names = [f"jobs/{number}" for number in range(limits.ENDS_KEPT_MAX + 2)]
+    commit_one(store.writer, make(*names))
+    commit_one(store.writer, appends(*[append(name, 0, 1, ends=True) for name in names]))
+    first = log.head(names[0])
+    assert log.head(names[0]) is first
+    for name in names[1:]:
+        log.head(name)
+    assert log.head(names[0]) is not first
