@@ -127,6 +127,20 @@ TOOL_SCHEMA_BYTES = 64 * 1024  # of one tool's schema; the largest in use have s
 TOOL_ARGUMENTS_BYTES = 1024 * 1024  # a document that a tool writes; a job may say no more in a go
 SCHEMA_STEPS_MAX = 20_000  # of one check of arguments: some tenths of a second of a thread
 UNIQUE_ITEMS_MAX = 100  # a list that is checked for twins: each is compared with each
+TOOL_RESULT_BYTES = 128 * 1024  # of a result's words: some 40,000 tokens, a third of a window
+TOOL_MEDIA_BYTES = 2 * 1024 * 1024  # of a result's pictures and documents, in base64
+TOOL_URL_CHARS = 2000  # of an address that a result tells of
+TOOL_ROUNDS_MAX = 32  # how often a job's model may wait for tools; past it the job ends, and says so
+TOOL_ROUND_CALLS_MAX = 64  # calls of one round; the rest are refused, as results
+TOOL_CALLS_MAX = 8  # calls of one job at once
+TOOL_CALLS_CALLER_MAX = 32  # calls of one caller at once, over all jobs
+TOOL_CLOSE_S = 0.2  # a call that has not stopped by then is left to its source
+TOOL_PROGRESS_S = 1.0  # between two words of a call's progress
+TOOL_PROGRESS_MAX = 200  # such words of one call
+TOOL_PROGRESS_CHARS = 500  # of each
+TOOL_QUESTIONS_MAX = 16  # questions to the user by one call
+TOOL_QUESTION_CHARS = 2000  # of each
+APPROVAL_MS = 24 * 3600 * 1000  # a question that is not answered by then is a no
 TOOLS_LIST_S = 10.0  # a source that has not listed its tools by then has none for now
 
 # --- egress ---
@@ -146,10 +160,12 @@ EGRESS_TOTAL_S = 3600.0  # a request with its whole answer; the longest answers 
 EGRESS_REHEARSAL_S = 10.0  # one URL of `runchat egress check`, with its real look-up
 EGRESS_BODY_BYTES = 256 * 1024 * 1024  # of one answer, decoded; four times what a job may say
 EGRESS_DECODED_BYTES = 64 * 1024  # made of one piece of a coded answer at once: a bomb is met early
+UPSTREAM_WHOLE_TIMES = 5  # an answer in one piece has its first byte at its end: 600 s, as the SDKs
 UPSTREAM_CONNECT_S = 10.0  # name, connection and handshake of a provider
 UPSTREAM_RETRY_S = (0.5, 8.0)  # the longest first pause before a retry, and the longest of all
 UPSTREAM_RETRY_AFTER_S_MAX = 60.0  # a provider that wants more is an error: the caller decides
 UPSTREAM_AFTER_END_S = 5.0  # usage may come after the end; an end without it is an end too
+UPSTREAM_FINISH_S = 0.02  # the end of a body that has said all; later it costs its connection
 UPSTREAM_CONNECTIONS_MAX = 256  # of one endpoint
 UPSTREAM_KEPT_MAX = 16  # idle ones of one endpoint
 UPSTREAM_KEPT_S = 30.0  # most servers close an idle connection after 60 s
@@ -192,6 +208,11 @@ MCP_BODY_BYTES = 64 * 1024 * 1024  # of one HTTP answer; a stream of changes is 
 MCP_ROUNDS_MAX = 10  # of questions that one call may ask
 MCP_OAUTH_S = 30.0  # one request of an authorization, with its answer
 MCP_OAUTH_BYTES = 256 * 1024  # of such an answer; metadata takes a few kB
+MCP_SERVERS_MAX = 50  # of one person, the operator's too
+MCP_HEALTH_MAX = 10_000  # sessions whose latest error is remembered
+MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in this turn
+MCP_RESULT_CHARS = 256 * 1024  # of one result's words; a model's window holds little more
+MCP_RESULT_FILES_BYTES = 8 * 1024 * 1024  # of its pictures and files, in base64
 MCP_NONCES_MAX = 8  # origins whose DPoP nonce is remembered: the server, its issuer, and some more
 
 # --- ingress: Runchat as an MCP server ---

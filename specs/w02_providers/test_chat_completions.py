@@ -342,3 +342,21 @@ async def test_the_models_are_listed_as_openai_lists_them() -> None:
     assert (listed["object"], one) == ("list", known)
     assert [each["id"] for each in listed["data"]] == ["echo", "scripted", "synthetic/tokens"]
     assert (none.status_code, none.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [({}, True), ({"stream": True}, False), ({"store": True}, False)],
+    ids=["seen at its end", "streamed", "kept, with a log to follow"],
+)
+async def test_an_answer_whose_parts_nobody_sees_is_asked_for_in_one_piece(
+    body: dict[str, Any], whole: bool
+) -> None:
+    scripted = Scripted()
+    async with service(providers=(scripted,)) as running, trio.open_nursery() as nursery:
+        client = await running.client()
+        wanted = api.asked("go", model="scripted", **body)
+        nursery.start_soon(lambda: client.post(api.URL, json=wanted))
+        call = await scripted.next_call()
+        assert call.request.wanted.whole is whole
+        await call.end()

@@ -26,6 +26,7 @@ from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress import places
 from transports.egress.capped import DEADLINE, Capped, too_late
 from transports.egress.denial import Denied
+from transports.egress.gathered import Gathered
 from transports.egress.guard import Handshake, Reach
 from transports.egress.places import PORTS
 
@@ -238,12 +239,17 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
 
     def __init__(self, stream: trio.abc.Stream, handshake: Handshake | None = None) -> None:
         self._stream, self._handshake = stream, handshake
+        self._gathered = Gathered()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         with _Bounded(timeout, httpcore2.ReadTimeout, httpcore2.ReadError):
-            return bytes(await self._stream.receive_some(max_bytes))
+            while data := bytes(await self._stream.receive_some(max_bytes)):
+                if told := self._gathered.take(data):
+                    return told
+            return b""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._gathered.begin()
         with _Bounded(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
             await self._stream.send_all(buffer)
 

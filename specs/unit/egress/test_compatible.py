@@ -18,7 +18,7 @@ from runtime import limits
 from runtime.problems import Upstream as Failure
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress.guard import Reach
-from transports.egress.providers.asked import said
+from transports.egress.providers.asked import Wanted, said
 from transports.egress.providers.base import (
     Delta,
     End,
@@ -38,7 +38,7 @@ TEXT = "Hello from upstream."
 
 @asynccontextmanager
 async def reaching(
-    *scripts: Script, idle_s: float = 5.0, key: str = KEY
+    *scripts: Script, idle_s: float = 5.0, key: str = KEY, wire: str = "openai-chat"
 ) -> AsyncIterator[tuple[Compatible, Upstream]]:
     """Run an upstream on loopback with models m0, m1, ... and a provider that may go there."""
     upstream = Upstream({f"m{number}": script for number, script in enumerate(scripts)})
@@ -50,6 +50,7 @@ async def reaching(
                 base_url=f"http://127.0.0.1:{port}/v1/",
                 models=tuple(upstream.scripts),
                 api_key=key,
+                wire=wire,
                 reach=Reach(exempt=frozenset({("127.0.0.1", port)}), idle_s=idle_s),
             )
         )
@@ -65,10 +66,12 @@ def asking(provider: Compatible, name: str = "m0", options: Options | None = Non
     return Request(job_id="job_1", model=model, input=messages, options=options or Options())
 
 
-async def heard(provider: Compatible, name: str = "m0") -> tuple[list[Part], Failure | None]:
+async def heard(
+    provider: Compatible, name: str = "m0", request: Request | None = None
+) -> tuple[list[Part], Failure | None]:
     parts: list[Part] = []
     try:
-        async with aclosing(provider.answer(asking(provider, name))) as answer:
+        async with aclosing(provider.answer(request or asking(provider, name))) as answer:
             async for part in answer:
                 parts.append(part)  # noqa: PERF401 -- what came before an error counts
     except (UpstreamSaid, UpstreamLost) as failure:
@@ -265,6 +268,40 @@ async def test_an_endpoint_that_does_not_stream_is_heard_too() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("wire", "said", "streams", "accepts"),
+    [
+        ("openai-chat", '{"choices": [{"message": {}}]}', False, "application/json"),
+        ("openai-responses", '{"output": []}', True, "text/event-stream"),
+    ],
+)
+async def test_what_nobody_reads_as_it_comes_is_asked_for_whole_where_the_wire_can(
+    wire: str, said: str, streams: bool, accepts: str
+) -> None:
+    script = Script(raw=said, content_type="application/json")
+    async with reaching(script, wire=wire) as (provider, upstream):
+        whole = replace(asking(provider), wanted=Wanted(whole=True))
+        async with aclosing(provider.answer(whole)) as answer:
+            async for _ in answer:
+                pass
+        [record] = upstream.records
+    assert (record.body["stream"], record.headers["accept"]) == (streams, accepts)
+    assert "stream_options" not in record.body
+
+
+@pytest.mark.parametrize(("times", "waits"), [(4, True), (6, False)])
+async def test_an_answer_in_one_piece_is_waited_for_longer(
+    times: int, waits: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    del autojump_clock
+    said = '{"choices": [{"message": {"content": "All."}, "finish_reason": "stop"}]}'
+    script = Script(raw=said, content_type="application/json", first_delay_s=2.0 * times)
+    async with in_memory(script, first_byte_s=2.0) as provider:
+        whole = replace(asking(provider), wanted=Wanted(whole=True))
+        parts, failure = await heard(provider, request=whole)
+    assert (text(parts), failure is None) == ("All." if waits else "", waits)
+
+
 async def test_the_request_is_what_the_wire_wants() -> None:
     async with reaching(Script()) as (provider, upstream):
         options = Options(temperature=0.5, max_output_tokens=9, seed=0)
@@ -306,8 +343,8 @@ async def test_leaving_closes_the_connection_within_a_quarter_of_a_second(where:
         assert record.client_left_at - left_at < 0.25
 
 
-async def test_small_chunks_that_come_at_once_do_not_hold_the_loop() -> None:
-    async with reaching(Script(text="word " * 60, split_bytes=1)) as (provider, _):
+async def test_small_events_that_come_at_once_do_not_hold_the_loop() -> None:
+    async with reaching(Script(text="word " * 2000)) as (provider, _):
         turns = 0
 
         async def count() -> None:
@@ -320,12 +357,13 @@ async def test_small_chunks_that_come_at_once_do_not_hold_the_loop() -> None:
             nursery.start_soon(count)
             parts, failure = await heard(provider)
             nursery.cancel_scope.cancel()
-    assert (text(parts), failure) == ("word " * 60, None)
-    assert turns > len(Script(text="word " * 60, split_bytes=1).writes()) / 128
+    assert (text(parts), failure) == ("word " * 2000, None)
+    assert turns > 2000 / 128
 
 
-async def test_usage_is_not_waited_for_for_ever(autojump_clock: trio.testing.MockClock) -> None:
-    script = Script(done=False, cut_events=6, then="stall")
+@asynccontextmanager
+async def in_memory(script: Script, first_byte_s: float = 5.0) -> AsyncIterator[Compatible]:
+    """Yield a provider whose upstream is not on a network: the clock may jump."""
     upstream = Upstream({"m0": script})
     async with trio.open_nursery() as nursery:
 
@@ -339,15 +377,22 @@ async def test_usage_is_not_waited_for_for_ever(autojump_clock: trio.testing.Moc
                 name="up",
                 base_url="http://memory",
                 models=("m0",),
-                reach=Reach(exempt=frozenset({("memory", 80)}), dial=dial),
+                first_byte_s=first_byte_s,
+                reach=Reach(exempt=frozenset({("memory", 80)}), dial=dial, idle_s=first_byte_s),
             )
         )
+        yield provider
+        await provider.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_usage_is_not_waited_for_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+    script = Script(done=False, cut_events=6, then="stall")
+    async with in_memory(script) as provider:
         begun = trio.current_time()
         parts, failure = await heard(provider)
         assert (parts[-1], failure) == (FINISHED, None)
         assert trio.current_time() - begun == limits.UPSTREAM_AFTER_END_S
-        await provider.aclose()
-        nursery.cancel_scope.cancel()
 
 
 def test_the_key_is_in_no_repr() -> None:

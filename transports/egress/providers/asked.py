@@ -152,12 +152,14 @@ class Wanted:
             as `{"name": ...}`; None leaves it to the provider.
         parallel_tool_calls: None leaves it to the provider.
         form: None: plain text.
+        whole: nobody reads it as it comes; where its wire can, it comes in one piece.
     """
 
     tools: tuple[Tool, ...] = ()
     tool_choice: Literal["auto", "none", "required"] | Mapping[str, str] | None = None
     parallel_tool_calls: bool | None = None
     form: Form | None = None
+    whole: bool = False
 
 
 NOTHING_MORE = Wanted()

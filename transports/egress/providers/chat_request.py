@@ -27,6 +27,8 @@ from transports.egress.providers.base import Request
 
 Json = dict[str, Any]
 DETAILS = "reasoning_details"
+STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
+WHOLE: Json = {"stream": False}
 
 
 def body(request: Request) -> Json:
@@ -46,8 +48,7 @@ def body(request: Request) -> Json:
     return {
         "model": request.model.name,
         "messages": messages(request.input),
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        **(WHOLE if request.wanted.whole else STREAMED),
     } | {name: value for name, value in asked.items() if value is not None}
 
 

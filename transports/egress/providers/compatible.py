@@ -8,8 +8,8 @@ tells the provider to stop. What fails before its first word is asked for again,
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 OK = 200
+JSON = "application/json"
 REQUEST_IDS = ("x-request-id", "request-id")
 AGAIN = Noted(
     code="asked-again", detail="The provider failed before its first word and is asked again."
@@ -127,6 +128,8 @@ class Compatible:
             UpstreamLost: the connection could not be made, broke, or fell silent.
         """
         request, dropped = own(self._wire.name, request)
+        if request.wanted.whole and not self._wire.tells_whole:
+            request = replace(request, wanted=replace(request.wanted, whole=False))
         if dropped:
             yield replace(DROPPED, count=dropped)
         settings = self._settings
@@ -218,14 +221,16 @@ class Compatible:
         from transports.egress import connection  # noqa: PLC0415 -- as in guard; loaded by now
 
         settings = self._settings
-        patience = Patience(settings.first_byte_s, settings.idle_s, settings.total_s)
+        times = limits.UPSTREAM_WHOLE_TIMES if request.wanted.whole else 1
+        first_s = times * settings.first_byte_s
+        patience = Patience(first_s, settings.idle_s, settings.total_s)
         with connection.lost():
             response = await self._send(client, request, key, patience)
             async with aclosing(response):
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != OK:
                     raise await self._refusal(response)
-                if kind == "application/json":  # it does not stream; its answer comes whole
+                if kind == JSON:  # it does not stream; its answer comes whole
                     whole = await guard.body(response, limits.UPSTREAM_BODY_BYTES)
                     for part in self._whole(whole, answer):
                         yield part
@@ -241,8 +246,11 @@ class Compatible:
     ) -> httpx2.Response:
         headers = {"traceparent": request.traceparent} if request.traceparent else {}
         headers |= {self._wire.once: key} if self._wire.once else {}
+        headers |= {"Accept": JSON} if request.wanted.whole else {}
         path, body = self._wire.path(request.model.name), self._wire.body(request)
         sent = client.build_request("POST", path, json=body, headers=headers)
+        if request.wanted.whole:
+            sent.extensions["timeout"]["read"] = None  # it is silent until its end: see `patience`
         with trio.CancelScope(deadline=patience.until) as waiting:
             return await client.send(sent, stream=True)
         assert waiting.cancelled_caught, "or it would have returned"
@@ -306,9 +314,6 @@ async def _events(
     """
     decoder, chunks, came = SseDecoder(), response.aiter_raw(), 0
     while not answer.is_done:
-        came += 1
-        if not came % limits.MADE_PARTS_BURST:  # thousands of small chunks can come in one read
-            await trio.lowlevel.checkpoint()
         after_end = trio.current_time() + limits.UPSTREAM_AFTER_END_S
         chunk = None
         with trio.CancelScope(deadline=after_end if answer.reason else patience.until) as waiting:
@@ -316,10 +321,23 @@ async def _events(
         if waiting.cancelled_caught and not answer.reason:
             raise patience.lost()
         for event in decoder.close() if chunk is None else decoder.feed(chunk):
+            came += 1
+            if not came % limits.MADE_PARTS_BURST:  # hundreds of small events can come in one read
+                await trio.lowlevel.checkpoint()
             if chunk is not None or _is_whole(event.data):
                 yield event.data
         if chunk is None:
             return
+    await _finish(chunks)
+
+
+async def _finish(chunks: AsyncIterator[bytes]) -> None:
+    """Read the end of a body that has said all, if it comes now: its connection is used again."""
+    from transports.egress import connection  # noqa: PLC0415 -- as in guard; loaded by now
+
+    with suppress(UpstreamLost), connection.lost(), trio.move_on_after(limits.UPSTREAM_FINISH_S):
+        async for _ in chunks:
+            pass
 
 
 def _is_whole(payload: str) -> bool:

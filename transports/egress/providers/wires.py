@@ -46,6 +46,7 @@ class Wire:
         path: what comes after the base URL, by the model's name.
         headers: what carries a key.
         whole: a body that came whole, as the payloads of a stream; raises JSONDecodeError.
+        tells_whole: whether it can be asked for an answer in one piece.
         once: the header of a key that makes two tries one request, where the vendor has one.
     """
 
@@ -56,6 +57,7 @@ class Wire:
     answer: Callable[[str], Answer]
     whole: Callable[[str], list[str]]
     once: str | None = None
+    tells_whole: bool = False
 
 
 def _bearer(key: str) -> Mapping[str, str]:
@@ -114,6 +116,7 @@ WIRES: Mapping[str, Wire] = {
             answer=chat_wire.ChatAnswer,
             whole=_completion,
             once="Idempotency-Key",
+            tells_whole=True,
         ),
         Wire(
             name=responses_wire.WIRE,

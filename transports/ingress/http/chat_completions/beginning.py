@@ -5,6 +5,7 @@ It leaves nothing on disk unless `store` asks for it. One key begins one complet
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,7 @@ import orjson
 from actors.claims import Claim
 from actors.responses_desk import Found, Numbered
 from actors.turn_desk import Order, TurnDesk
+from actors.turns import Asked
 from runtime.caller import Caller
 from runtime.problems import NotFound
 from transports.ingress.http.chat_completions import asked, messages
@@ -46,7 +48,7 @@ async def begin(
         front=FRONT,
         model=model.id,
         items=messages.read_messages(body.messages, Numbered(job_id)),
-        asked=asked.asked_of(body),
+        asked=_asked(body),
         options=asked.options_of(body, model),
         receipt={"id": job_id},
         claim=claim,
@@ -66,6 +68,13 @@ async def begin(
         return Begun(found=made[0])
     said = receipt.body or kept_in_memory(known, caller, claim)
     return Begun(found=_found(desk, caller, orjson.loads(said)["id"]), replayed=True)
+
+
+def _asked(body: CreateCompletion) -> Asked:
+    """Return how it is to be made: in one piece where only its end will be seen."""
+    wish = asked.asked_of(body)
+    is_seen = body.stream or body.store
+    return wish if is_seen else replace(wish, wanted=replace(wish.wanted, whole=True))
 
 
 def find_stored(known: Services, caller: Caller, job_id: str) -> Found:
