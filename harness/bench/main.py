@@ -5,7 +5,8 @@ the disk's own latency in the same runs stands beside it. A delivery that lost o
 is no figure: the bench says so and fails. A target that is missed is shown and fails nothing, since
 another machine has other figures; `--strict` makes it a failure.
 `bench streams` is the comparison with others' servers, which wants Node: all its rows, or each by
-its name (`bench streams-post streams-follow --runs 3`).
+its name (`bench streams-post streams-follow --runs 3`). `bench gateway-peer` is LiteLLM beside us,
+which is installed for it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from harness.bench import (
     starting,
 )
 from harness.bench.figures import Figure, Wrong, figures, row, table
+from harness.bench.gateway.measure import GATEWAY, PEERS
 from harness.bench.machine import allow_files, described, fsync_ms
 from harness.bench.measure import FULL, TINY, Measure, Size
 from harness.bench.plot import Curve, svg
@@ -48,6 +50,7 @@ MEASURES: tuple[Measure, ...] = (
     resting.CONNECTIONS,
     stalling.MEASURE,
     guarding.MEASURE,
+    GATEWAY,
     length.MEASURE,
 )
 ROWS = (
@@ -66,7 +69,8 @@ RUNS = 5
 def main(argv: Sequence[str], measures: Sequence[Measure] = MEASURES) -> int:
     """Measure what is named, else everything; the exit status is 1 where something is wrong."""
     asked = _parser().parse_args(argv)
-    known = {each.name: [each] for each in (*measures, *STREAMS)} | {"streams": list(STREAMS)}
+    every = (*measures, *STREAMS, PEERS)
+    known = {each.name: [each] for each in every} | {"streams": list(STREAMS)}
     if unknown := [name for name in asked.names if name not in known]:
         print(f"There is no measure {', '.join(unknown)}; there are {', '.join(known)}.")
         return 2

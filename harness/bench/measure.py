@@ -42,6 +42,8 @@ class Size:
     comebacks: int = 300
     writers: int = 100
     writes: int = 300  # of each of them
+    gateway_asked: int = 150  # of each kind, one after the other; twice as often by many
+    gateway_left: int = 100  # clients that leave
     turn: int = 0  # which run this is: what is compared takes turns in going first
     lead_ms: int = 3000  # a job waits so long for its readers, and a little longer for many
 
@@ -71,6 +73,8 @@ TINY = Size(
     comebacks=3,
     writers=4,
     writes=5,
+    gateway_asked=2,
+    gateway_left=2,
     lead_ms=1500,
 )
 PACE_MS = 20
