@@ -36,7 +36,7 @@ from store import change, conversations, jobs, messages
 from store.conversations import ConversationRow
 from store.jobs import JobRow
 from transports.egress.providers.asked import said
-from transports.egress.providers.base import read_options
+from transports.egress.providers.base import Model, Provider, read_options
 
 log = structlog.get_logger(__name__)
 
@@ -104,10 +104,7 @@ class Desk:
         if self.closing:
             raise ShuttingDown("The service is stopping.")
         self._conversation(caller, conversation_id)
-        provider, model = self._spine.catalog.find(order.model)
-        options = read_options(model, order.options)
-        text = "".join(part.text for part in order.input)
-        prompt.fit([said("user", text)], model, options)
+        provider, model = self.check(order)
         message = StartJob(
             caller=caller,
             input=order.input,
@@ -123,6 +120,18 @@ class Desk:
         view: JobView = await self._spine.conversations.ask(conversation_id, message)
         log.info("job_taken", job_id=view.id, status=view.status, model=view.model)
         return view
+
+    def check(self, order: Order) -> tuple[Provider, Model]:
+        """Return who is asked, where the order can be filled at all.
+
+        Raises:
+            Invalid: no such model or option, or an input that does not fit it.
+        """
+        provider, model = self._spine.catalog.find(order.model)
+        options = read_options(model, order.options)
+        text = "".join(part.text for part in order.input)
+        prompt.fit([said("user", text)], model, options)
+        return provider, model
 
     async def abort_job(self, caller: Caller, job_id: str, request_id: str) -> JobView:
         """Stop a job; its end is committed when this returns. Again: the same.

@@ -14,7 +14,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -92,9 +94,15 @@ async def _serve(args: argparse.Namespace, settings: Settings) -> int:
             on_ready=partial(announce, Started(), as_json=args.announce == "json"),
             stop=stop,
             authenticator=Always(caller=caller),
+            offered=_fittings if args.mcp_fixtures else None,
         )
         nursery.cancel_scope.cancel()
     return status
+
+
+def _fittings() -> Any:
+    """Return what the protocol's own suite asks for; imported off the loop, with the rest of it."""
+    return import_module("harness.mcp.fixtures.rest").fittings()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, help="0 takes a free one (default: the setting)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--config", type=Path, metavar="FILE")
+    parser.add_argument("--mcp-fixtures", action="store_true", help="offer /mcp's suite its tools")
     parser.add_argument("--announce", choices=["json"], help="one line on stdout once ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin ends")
     return parser

@@ -23,6 +23,7 @@ from specs.promises import (
     http,
     jobs,
     mcp,
+    mcp_server,
     models,
     page,
     process,
@@ -67,6 +68,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(wires.PROMISES, wires.SOURCE, "W2"),
     *entries(egress.PROMISES, egress.SOURCE, "W3"),
     *entries(mcp.PROMISES, mcp.SOURCE, "W3"),
+    *entries(mcp_server.PROMISES, mcp_server.SOURCE, "W3"),
     *entries(tools.PROMISES, tools.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
@@ -47,13 +48,16 @@ from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 from transports.ingress.http import app, server
+from transports.ingress.http.beside import Beside
 from transports.ingress.http.caller import Authenticator
 from transports.ingress.http.context import Services
 from transports.ingress.http.readers import Readers
+from transports.ingress.mcp.door import Door, Parts
 
 log = structlog.get_logger(__name__)
 Ready = folder.Service  # what `serve` says of itself once it accepts connections
 VERSION = installed_version("runchat")
+MCP = "/mcp"  # where Runchat is an MCP server
 STORE_FAILED = 5  # exit code: the store met an I/O error and closed
 
 
@@ -168,6 +172,7 @@ async def serve(
     stop: trio.Event,
     authenticator: Authenticator | None = None,
     providers: Sequence[Provider] = (),
+    offered: Callable[[], Any] | None = None,
 ) -> int:
     """Own the data folder and serve it until `stop` is set; return the exit code.
 
@@ -175,6 +180,7 @@ async def serve(
         on_ready: called once, when connections are accepted.
         authenticator: who callers are taken for; None is the real one. Only the harness gives one.
         providers: offered beside those of the settings. Only the harness gives any.
+        offered: makes the `Fittings` put beside Runchat's own over MCP. Only the harness gives any.
 
     Raises:
         Problem: the folder is in use, or it or its schema cannot be used.
@@ -188,12 +194,19 @@ async def serve(
         for stream in store_recovery.damaged_tails(store.reader):
             log.error("log_damaged", stream=stream)  # its job ends; what is readable stays readable
         make_owner(store, data, clock, ids)
-        service = _Service(settings, data, owned, store, clock, ids, providers)
+        service = _Service(settings, data, owned, store, clock, ids, providers, offered)
         try:
             await service.run(on_ready, stop, authenticator)
         finally:
             store.reader.close()
         return STORE_FAILED if service.store_failed else 0
+
+
+def beside(front: Services, offered: Callable[[], Any] | None = None) -> tuple[Any, Door]:
+    """Return the app that serves these services, and its door at /mcp, which is to be run."""
+    known = {name: getattr(front, name) for name in ("desk", "log", "hub", "reader", "ids")}
+    door = Door(Parts(**known, more=offered))
+    return Beside(app.build(front), front, app.gate_of(front.settings), {MCP: door}), door
 
 
 class _Service:
@@ -208,9 +221,10 @@ class _Service:
         clock: Clock,
         ids: Ids,
         providers: Sequence[Provider],
+        offered: Callable[[], Any] | None,
     ) -> None:
         self.settings, self.data, self.owned, self.store = settings, data, owned, store
-        self.clock, self.ids, self.providers = clock, ids, providers
+        self.clock, self.ids, self.providers, self.offered = clock, ids, providers, offered
         self.hub, self.metrics = Hub(), Metrics()
         self.log = SqliteEventLog(store.reader)
         self.store_failed = False
@@ -310,9 +324,11 @@ class _Service:
         ready = Ready(
             url=f"{scheme}://{host}:{server.port_of(listeners)}", pid=os.getpid(), version=VERSION
         )
-        http = server.HttpServer(app.build(front), on_cut=self.metrics.readers_cut_total.inc)
+        everything, door = beside(front, self.offered)
+        http = server.HttpServer(everything, on_cut=self.metrics.readers_cut_total.inc)
         close = trio.Event()
         async with trio.open_nursery() as nursery:
+            await nursery.start(door.run)
             await nursery.start(http.serve, listeners, close)
             self.owned.announce(ready.url, ready.pid, ready.version)
             on_ready(ready)
@@ -320,4 +336,5 @@ class _Service:
             await stop.wait()
             await core.end_jobs(wanted.shutdown_grace_s if not self.store_failed else 0)
             front.readers.drain()
+            door.close()
             close.set()

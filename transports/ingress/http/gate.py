@@ -22,12 +22,13 @@ LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 DEFAULT_PORTS: Final[Mapping[str, str]] = {"http": "80", "https": "443"}
 STREAMS: Final = "/v1/stream/"  # the Durable Streams protocol: any origin may ask what it may send
 ANY_HEADERS: Final = (
-    "authorization, content-type, idempotency-key, if-none-match, last-event-id, producer-epoch,"
-    " producer-id, producer-seq, stream-closed, stream-expires-at, stream-fork-offset,"
+    "authorization, content-type, idempotency-key, if-none-match, last-event-id, mcp-method,"
+    " mcp-name, mcp-protocol-version, mcp-session-id, producer-epoch, producer-id, producer-seq,"
+    " stream-closed, stream-expires-at, stream-fork-offset,"
     " stream-fork-sub-offset, stream-forked-from, stream-seq, stream-ttl, traceparent"
 )
 EXPOSED: Final = (
-    "etag, idempotent-replayed, location, producer-epoch, producer-expected-seq,"
+    "etag, idempotent-replayed, location, mcp-session-id, producer-epoch, producer-expected-seq,"
     " producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor,"
     " stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl,"
     " stream-up-to-date, x-request-id"

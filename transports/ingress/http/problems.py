@@ -56,16 +56,24 @@ def answer(problem: Problem) -> Response:
     else:
         body = orjson.dumps(document(problem, g.get("request_id", "")))
         response = Response(body, problem.status, content_type=MEDIA_TYPE)
-    if isinstance(problem, Busy):
-        response.headers["Retry-After"] = str(problem.retry_after_s)
-    if isinstance(problem, Unauthenticated):
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(problem, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(problem.extensions["allow"])
-    for extension, name in SAID_IN_HEADERS.items():
-        if extension in problem.extensions:
-            response.headers[name] = str(problem.extensions[extension])
+    response.headers.update(headers_of(problem))
     return response
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """Return the headers that belong to a problem."""
+    told = {
+        name: str(problem.extensions[extension])
+        for extension, name in SAID_IN_HEADERS.items()
+        if extension in problem.extensions
+    }
+    if isinstance(problem, Busy):
+        told["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, Unauthenticated):
+        told["WWW-Authenticate"] = "Bearer"
+    if isinstance(problem, MethodNotAllowed):
+        told["Allow"] = ", ".join(problem.extensions["allow"])
+    return told
 
 
 def of_framework(error: HTTPException) -> Problem:
