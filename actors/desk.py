@@ -60,6 +60,7 @@ class Desk:
         self._spine = spine
         self.streams = Streams(spine)
         self.endpoints = Endpoints(spine)
+        self.mcp = spine.mcp
         self.subscriptions = Subscriptions(spine)
         self.turns = TurnDesk(spine)
         self.responses = Responses(spine, self.turns)

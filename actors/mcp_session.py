@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from math import inf
 from random import Random
@@ -37,6 +38,7 @@ from transports.egress.mcp.words import (
 
 log = structlog.get_logger(__name__)
 CLOSED: Final = "closed"  # the code of a session that ended because we wanted it to
+CALL: ContextVar[str] = ContextVar("mcp_call", default="")  # the call that a task works for
 PLAIN: Final = re.compile(r"[!-~]{1,128}")  # MCP 2025-11-25, tools: names; and nothing invisible
 
 
@@ -182,6 +184,7 @@ class McpSession(TrioActor):
         self, work: Work, timeout_s: float, scope: trio.CancelScope, call: str, reply: Reply
     ) -> None:
         """Do one piece of work in its time and settle its reply, whatever becomes of it."""
+        CALL.set(call)
         try:
             with scope:
                 await self._ready()  # to open takes its own time

@@ -15,19 +15,22 @@ from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.log import EventLog
 from runtime.problems import StoreClosed, StoreUnavailable
-from runtime.settings import Endpoint
+from runtime.settings import Endpoint, McpServer
 from runtime.supervisor import Supervisor
 from runtime.telemetry import Metrics
 from store.database import Database
 from store.erase import Eraser
 from store.keyring import Keyring
 from store.writer import Write, Writer
+from transports.egress.denial import Told
+from transports.egress.places import Place
 from transports.egress.providers.asked import Input, Wanted
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from actors.mcp_servers import McpServers
     from actors.watches import Watches
 
 R = TypeVar("R")
@@ -50,6 +53,19 @@ class Sealing:
     settled: Mapping[str, Endpoint] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the operator's settings say of MCP servers.
+
+    Args:
+        places: in a private network, that people's servers and sign-ins may reach.
+    """
+
+    servers: Mapping[str, McpServer] = field(default_factory=dict)
+    places: frozenset[Place] = frozenset()
+    on_decision: Told | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Spine:
     """The parts that actors share. `actors.tree` puts the supervisors in, once, at the start."""
@@ -66,6 +82,7 @@ class Spine:
     eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
     sealing: Sealing | None = None  # None: endpoints are those of the settings alone
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
+    mcp_settled: Settled = field(default_factory=Settled)
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
     toolbox: Toolbox = field(default_factory=Toolbox)  # `add` a source to it
@@ -76,6 +93,8 @@ class Spine:
     streams: Supervisor = field(init=False)
     subscriptions: Supervisor = field(init=False)
     erasers: Supervisor = field(init=False)
+    mcp_sessions: Supervisor = field(init=False)
+    mcp: McpServers = field(init=False)
     watches: Watches = field(init=False)
     in_memory: Callable[[], Spine] = field(init=False)  # for what must leave nothing on disk
 

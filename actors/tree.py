@@ -9,6 +9,7 @@
 | erasers          | LogEraser     | while there are logs to erase, and for expired streams   |
 | subscriptions    | Subscription  | per subscription with a wake or lease; leaves when idle  |
 | streams          | Stream        | per path in use; leaves when idle, comes back on demand  |
+| mcp              | McpSession    | per person and MCP server in use; leaves when idle       |
 
 Jobs that must leave nothing on disk have a tree of their own over a store in memory, with the same
 providers; it is made when the first of them comes.
@@ -23,6 +24,8 @@ import trio
 from actors.conversation import Conversation, GaveUp, Interrupt
 from actors.job import Job
 from actors.log_eraser import LogEraser
+from actors.mcp_servers import McpServers
+from actors.mcp_source import McpSource
 from actors.provider import ProviderActor
 from actors.spine import Spine
 from actors.stream import Stream
@@ -64,6 +67,11 @@ class Tree:
             idle_s=limits.STREAM_IDLE_S,
         )
         spine.watches = Watches(spine)
+        spine.mcp = McpServers(spine)
+        spine.mcp_sessions = Supervisor(
+            nursery, spine.mcp.sessions.start, name="mcp", random=chance, idle_s=limits.MCP_IDLE_S
+        )
+        spine.toolbox.add(McpSource(spine.mcp))
         self.supervisors = (
             spine.providers,
             spine.jobs,
@@ -71,6 +79,7 @@ class Tree:
             spine.erasers,
             spine.subscriptions,
             spine.streams,
+            spine.mcp_sessions,
         )
         spine.metrics.watch(*self.supervisors)
 

@@ -213,6 +213,11 @@ MCP_HEALTH_MAX = 10_000  # sessions whose latest error is remembered
 MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in this turn
 MCP_RESULT_CHARS = 256 * 1024  # of one result's words; a model's window holds little more
 MCP_RESULT_FILES_BYTES = 8 * 1024 * 1024  # of its pictures and files, in base64
+MCP_SERVERS_MAX = 50  # of one person, the operator's too
+MCP_HEADERS_MAX = 32  # of one server, and inputs of one server.json
+MCP_HEALTH_MAX = 10_000  # sessions whose latest error is remembered
+MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in this turn
+MCP_CALL_MOST_S = 24 * 3600.0  # a call that waits for a person; the tool call's own time is less
 MCP_NONCES_MAX = 8  # origins whose DPoP nonce is remembered: the server, its issuer, and some more
 
 # --- ingress: Runchat as an MCP server ---

@@ -133,6 +133,20 @@ class EndpointFixed(Refused):
     title = "This endpoint is not changed here"
 
 
+class ServerExists(Refused):
+    """The name is taken, by a server of the caller's or of the settings."""
+
+    status = 409
+    title = "There is an MCP server of this name"
+
+
+class ServerFixed(Refused):
+    """The server comes from the settings: it is changed there, not here."""
+
+    status = 409
+    title = "This MCP server is not changed here"
+
+
 class JobActive(Refused):
     """The conversation has a current job; the extension `job_id` names it."""
 

@@ -30,6 +30,7 @@ __all__ = (
     "endpoint_name",
     "endpoint_of",
     "load",
+    "mcp_server_of",
     "settings_table",
 )
 
@@ -91,19 +92,41 @@ def endpoint_of(name: str, values: Mapping[str, object]) -> Endpoint:
     Raises:
         Invalid: with a pointer to each value that cannot be.
     """
-    errors: list[dict[str, str]] = []
-    read: dict[str, Any] = {}
-    for field_name, value in values.items():
-        path = ("endpoints", name, field_name)
-        try:
-            read[field_name] = _value(_kind(path, "the request"), path, value, "the request")
-        except BadSettings as error:
-            errors.append({"pointer": f"/{field_name}", "detail": error.detail})
+    read, errors = _given(("endpoints", name), values)
     if not str(read.get("base_url", "")).startswith(("http://", "https://")):
         errors.append({"pointer": "/base_url", "detail": "It must be an http or https URL."})
     if errors:
         raise Invalid("The endpoint cannot be so.", errors=errors)
     return Endpoint(**read)
+
+
+def mcp_server_of(name: str, values: Mapping[str, object]) -> McpServer:
+    """Return an MCP server that was given as JSON, by the rules of the file.
+
+    Raises:
+        Invalid: with a pointer to each value that cannot be.
+    """
+    read, errors = _given(("mcp", "servers", name), values)
+    if not str(read.get("url", "")).startswith(("http://", "https://")):
+        errors.append({"pointer": "/url", "detail": "It must be an http or https URL."})
+    if errors:
+        raise Invalid("The server cannot be so.", errors=errors)
+    return McpServer(**read)
+
+
+def _given(
+    owner: Path_, values: Mapping[str, object]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Return what was given as its types, and a pointer to each value that cannot be."""
+    errors: list[dict[str, str]] = []
+    read: dict[str, Any] = {}
+    for field_name, value in values.items():
+        path = (*owner, field_name)
+        try:
+            read[field_name] = _value(_kind(path, "the request"), path, value, "the request")
+        except BadSettings as error:
+            errors.append({"pointer": f"/{field_name}", "detail": error.detail})
+    return read, errors
 
 
 def endpoint_name(name: str) -> str:
@@ -234,6 +257,9 @@ def _agree(settings: Settings) -> None:
 
 
 def _agree_on_mcp(settings: Settings) -> None:
+    for place in settings.mcp.places:
+        if not re.fullmatch(r"[^\s/@]+:[0-9]{1,5}", place):
+            raise BadSettings(f"mcp.places has {place!r}, which is no host:port")
     for name, each in settings.mcp_servers.items():
         if bool(each.command) == bool(each.url):
             raise BadSettings(f"mcp.servers.{name} needs a url or a command, and not both")

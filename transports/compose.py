@@ -24,7 +24,7 @@ from actors import recovery
 from actors.accounts import TOKEN, Accounts
 from actors.claims import Claims
 from actors.desk import Desk
-from actors.spine import Sealing, Spine
+from actors.spine import Sealing, Settled, Spine
 from actors.tree import Tree
 from runtime import limits
 from runtime.clock import Clock, SystemClock
@@ -44,6 +44,7 @@ from store.opening import Store
 from store.thread_writer import ThreadWriter
 from store.writer import Writer
 from transports.egress.configured import catalog_for, counted, provider_of, webhooks_for
+from transports.egress.mcp.configured import places_of
 from transports.egress.providers.base import Provider
 from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
@@ -99,6 +100,7 @@ async def open_core(
     eraser: Eraser | None = None,
     sealing: Sealing | None = None,
     webhooks: Webhooks | None = None,
+    mcp: Settled | None = None,
 ) -> AsyncIterator[Core]:
     """Recover what a dead process left, start the actors, and stop them at the end.
 
@@ -106,6 +108,7 @@ async def open_core(
         eraser: erases the logs of deleted streams; None keeps them, as a store in memory does.
         sealing: keeps endpoints that an admin adds; None takes none.
         webhooks: delivers the wakes of subscriptions; None: they are pull-wake only.
+        mcp: the operator's MCP servers; None: there are none.
     """
     spine = Spine(
         clock=clock,
@@ -119,6 +122,7 @@ async def open_core(
         eraser=eraser,
         sealing=sealing,
         webhooks=webhooks,
+        mcp_settled=mcp or Settled(),
     )
     await recovery.close_interrupted(spine)
     async with trio.open_nursery() as nursery:
@@ -270,6 +274,11 @@ class _Service:
                     ),
                     eraser=eraser_of(self.data / opening.FILE, self.log),
                     webhooks=webhooks_for(self.settings, counted(self.metrics)),
+                    mcp=Settled(
+                        servers=self.settings.mcp_servers,
+                        places=places_of(self.settings.mcp.places),
+                        on_decision=counted(self.metrics),
+                    ),
                 ) as core:
                     nursery.start_soon(sample_loop_lag, self.metrics)
                     front = self._front(core, nursery, authenticator)

@@ -18,14 +18,15 @@ Answers: TypeAlias = Callable[[dict[str, Any], list[str]], dict[str, Any] | None
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """Where it is, and the methods it was asked for."""
+    """Where it is, the methods it was asked for, and the heads of the requests in lower case."""
 
     url: str = ""
     methods: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
 
 
 async def requests(stream: trio.SocketStream) -> AsyncGenerator[tuple[str, bytes], None]:
-    """Yield the first line and the body of each request of a connection."""
+    """Yield the head and the body of each request of a connection."""
     left = b""
     while True:
         while HEAD_END not in left:
@@ -38,7 +39,7 @@ async def requests(stream: trio.SocketStream) -> AsyncGenerator[tuple[str, bytes
         size = sum(int(each.split(":")[1]) for each in lines if each.startswith("content-length"))
         while len(left) < size:
             left += await stream.receive_some(65536)
-        yield lines[0], left[:size]
+        yield "\n".join(lines), left[:size]
         left = left[size:]
 
 
@@ -56,6 +57,7 @@ async def serving(answers: Answers = answer) -> AsyncIterator[Asked]:
         if not first.startswith("post"):
             return told("405 Not Allowed")
         message = json.loads(body)
+        asked.heads.append(first)
         asked.methods.append(message.get("method", ""))
         found = answers(message, names)
         if found is None and "id" in message:

@@ -19,7 +19,7 @@ from hypercorn.typing import ASGIFramework
 from actors.accounts import Accounts
 from actors.claims import Claims
 from actors.desk import Desk
-from actors.spine import Sealing, Spine
+from actors.spine import Sealing, Settled, Spine
 from actors.tree import Tree
 from harness.contract import Proof
 from runtime.clock import Clock, SystemClock
@@ -142,15 +142,19 @@ async def service(
     wrap: Callable[[ASGIFramework], ASGIFramework] = PROOF.watch,
     connections_max: int = 4096,
     data: Path = Path("nowhere"),
+    mcp: Settled | None = None,
 ) -> AsyncIterator[Service]:
     """Start a service on a free port; it ends with the block.
 
     Args:
         data: where the keys of sealed secrets are; a service that seals none makes no file there.
+        mcp: the operator's MCP servers.
     """
     seen = len(PROOF.violations)
     async with trio.open_nursery() as nursery:
-        known = _services(nursery, settings or Server(), providers, clock or SystemClock(), data)
+        known = _services(
+            nursery, settings or Server(), providers, clock or SystemClock(), data, mcp or Settled()
+        )
         app: Any = wrap(build(known))
         server = HttpServer(
             app,
@@ -184,6 +188,7 @@ def _services(
     providers: tuple[Provider, ...],
     clock: Clock,
     data: Path,
+    mcp: Settled,
 ) -> Services:
     ids = Ids(clock)
     store = opening.open_memory(ids)
@@ -201,6 +206,7 @@ def _services(
         catalog=catalog,
         metrics=metrics,
         sealing=Sealing(keyring=Keyring(data), make=provider_of),
+        mcp_settled=mcp,
     )
     tree = Tree(spine, nursery)
     accounts = Accounts(clock=clock, ids=ids, reader=store.reader, writer=writer, nursery=nursery)
