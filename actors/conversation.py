@@ -177,6 +177,7 @@ class Conversation(TrioActor):
     async def _replace(self, order: StartJob, current: str) -> JobView:
         job_id = self.spine.ids.new("job_")
         verdict = verdict_for("superseded", superseded_by=job_id)
+        await job_door.rehearse(self.spine, order.caller, job_id, order.request_id)
         old = await job_door.prepare_end(self.spine, current, verdict)
         if old is None:
             self.current = None  # its log had its end already
@@ -301,6 +302,7 @@ class Conversation(TrioActor):
 
     async def _abort(self, order: AbortJob) -> JobView:
         if order.job_id == self.current:
+            await job_door.rehearse(self.spine, order.caller, order.job_id, order.request_id)
             await self._conclude(order.job_id, verdict_for("aborted"), order)
         elif order.job_id in self.queue:
             close = await job_door.from_log(self.spine, order.job_id, verdict_for("aborted"))

@@ -16,8 +16,10 @@ from actors.job import PrepareEnd, Report, Settle
 from actors.job_state import verdict_for
 from actors.spine import Spine
 from runtime import limits
+from runtime.caller import Caller
 from runtime.events import JobEnded
 from runtime.problems import Busy, LogCorrupt, NotFound, Problem
+from store import change
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,23 @@ async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> En
 async def from_log(spine: Spine, job_id: str, verdict: JobEnded) -> Ending:
     """Return the ending of a job that no actor owns."""
     return await ending.from_log(spine.log, job_id, verdict, spine.clock.now_ms())
+
+
+async def rehearse(spine: Spine, caller: Caller, job_id: str, request_id: str) -> None:
+    """See that an end could be audited, before the provider's connection is closed for it.
+
+    Raises:
+        AuditUnavailable, StoreUnavailable: it could not; nothing has happened.
+    """
+    await spine.writer.write(
+        change.rehearsal(
+            caller,
+            action="job.end",
+            object_id=job_id,
+            at_ms=spine.clock.now_ms(),
+            request_id=request_id,
+        )
+    )
 
 
 async def settle(spine: Spine, job_id: str, *, committed: bool) -> None:

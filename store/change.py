@@ -6,12 +6,14 @@ entry. What cannot be audited does not happen (law 11); what the caller may not 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from runtime import limits
 from runtime.caller import Caller
-from runtime.problems import NotFound
+from runtime.problems import AuditUnavailable, NotFound
+from store import audit
 from store import idempotency as answers
 from store.audit import AuditEntry
 from store.database import Database
@@ -50,7 +52,34 @@ def change(
             answers.insert(db, idempotency)
         return result
 
-    entry = AuditEntry(
+    entry = _entry(caller, action, object_id, at_ms, request_id)
+    return Write(appends=tuple(appends), rows=all_rows, audit=entry)
+
+
+def rehearsal(
+    caller: Caller, *, action: str, object_id: str, at_ms: int, request_id: str
+) -> Write[None]:
+    """Return a Write that finds out whether something could be audited, and keeps nothing.
+
+    For a change that begins outside: what was closed there cannot be opened again.
+    """
+    entry = _entry(caller, action, object_id, at_ms, request_id)
+
+    def rows(db: Database) -> None:
+        db.execute("SAVEPOINT rehearsal")
+        try:
+            audit.insert(db, entry)
+        except sqlite3.IntegrityError as error:
+            raise AuditUnavailable("The audit entry was refused; nothing has changed.") from error
+        finally:
+            db.execute("ROLLBACK TO rehearsal")
+            db.execute("RELEASE rehearsal")
+
+    return Write(rows=rows)
+
+
+def _entry(caller: Caller, action: str, object_id: str, at_ms: int, request_id: str) -> AuditEntry:
+    return AuditEntry(
         at_ms=at_ms,
         tenant=caller.tenant,
         actor=caller.name,
@@ -59,4 +88,3 @@ def change(
         outcome="done",
         request_id=request_id,
     )
-    return Write(appends=tuple(appends), rows=all_rows, audit=entry)

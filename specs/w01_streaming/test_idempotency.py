@@ -217,23 +217,31 @@ async def test_what_cannot_be_audited_has_not_happened() -> None:
         assert len((await client.get(CREATE)).json()["items"]) == 1
 
 
-async def test_a_job_whose_abort_could_not_be_audited_answers_after_all() -> None:
+@pytest.mark.parametrize("how", ["abort", "replace"])
+async def test_a_job_whose_end_could_not_be_audited_goes_on_undisturbed(how: str) -> None:
     model = Scripted()
     async with service(providers=(model,)) as running:
         client = await running.client()
-        job_id = await talk.asked(client, await talk.begin(client))
-        await (await model.next_call()).text("lost")
+        conversation = await talk.begin(client)
+        job_id = await talk.asked(client, conversation)
+        call = await model.next_call()
+        await call.text("still ")
         await talk.until(client, f"jobs/{job_id}", "item.delta")
         await break_the_audit(running)
-        await client.post(f"/api/jobs/{job_id}/abort")
-        again = await model.next_call()
-        await again.text("whole")
-        await again.end()
+        if how == "abort":
+            await client.post(f"/api/jobs/{job_id}/abort")
+        else:
+            await talk.ask(client, conversation, on_active="replace")
+        await call.text("whole")
+        await call.end()
         events = await talk.follow(client, job_id)
         view = await talk.job(client, job_id)
 
-        assert (view["status"], talk.text_of(view)) == ("completed", "whole")
-        assert [each["kind"] for each in events].count("item.retracted") == 1
+        assert (view["status"], talk.text_of(view)) == ("completed", "still whole")
+        assert (model.calls, [each["kind"] for each in events].count("item.retracted")) == (
+            [call],
+            0,
+        )
         assert [each["kind"] for each in events].count("job.ended") == 1
 
 

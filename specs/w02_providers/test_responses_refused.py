@@ -147,7 +147,7 @@ async def test_what_cannot_be_audited_does_not_happen() -> None:
 
 async def unaudited(running: Service, scripted: Scripted) -> None:
     client = await running.client()
-    running_id, _ = await api.started(client, scripted)
+    running_id, call = await api.started(client, scripted)
     own = (await api.create(client))["id"]
     said_there = {"items": [api.message("x")]}
     thread = (await client.post("/v1/conversations", json=said_there)).json()["id"]
@@ -165,11 +165,13 @@ async def unaudited(running: Service, scripted: Scripted) -> None:
         await client.delete(f"/v1/conversations/{thread}/items/{item}"),
         await client.delete(f"/v1/conversations/{thread}"),
         await client.post(f"/v1/responses/{running_id}/cancel"),
+        await client.delete(f"/v1/responses/{running_id}"),
     ]
     assert [(e.status_code, e.json()["error"]["code"]) for e in said] == [
         (503, "audit_unavailable")
     ] * len(said)
     assert (await client.get(f"/v1/responses/{own}")).status_code == 200
+    assert (scripted.calls, call.closed.is_set()) == ([call], False)  # it goes on, asked once
 
 
 async def test_where_there_is_no_room_it_is_said() -> None:

@@ -164,7 +164,7 @@ def _litellm(folder: Path, upstream: Process) -> Iterator[tuple[Way, int]]:
     program = str(HOME / "venv" / "bin" / "litellm")
     command = [program, "--config", str(config), "--host", "127.0.0.1"]
     quiet = {
-        "PATH": f"{home / 'venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": f"{HOME / 'venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "HOME": str(folder),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_TELEMETRY": "False",
