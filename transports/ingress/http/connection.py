@@ -5,7 +5,8 @@ that takes no byte for `stall_s` is cut; an idle connection, and one that sends 
 a time, ends at `keep_alive_s`; an answer that comes before its request has been read is lingered
 over, so that the reset does not overtake it; and an exception ends this connection and no other.
 A plain socket is written without a scheduling point while the kernel takes all: with a thousand
-readers that is most of the cost of an event. Source: hypercorn 0.18 `trio/tcp_server.py`.
+readers that is most of the cost of an event. It is read as directly, and the first time at once,
+since a request most often comes with its connection. Source: hypercorn 0.18 `trio/tcp_server.py`.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Connection:
         "_service",
         "_stream",
         "_tasks",
+        "_waits",
         "_was_cut",
         "_wire",
         "_writing",
@@ -77,6 +79,7 @@ class Connection:
         self._reading = trio.CancelScope()
         self._idle, self._lingering = True, False
         self._gone, self._was_cut = False, False
+        self._waits = False  # before it reads, so that no client keeps the loop; not the first time
         plain = isinstance(stream, trio.SocketStream)
         self._fd: int | None = stream.socket.fileno() if plain else None
 
@@ -145,13 +148,27 @@ class Connection:
     async def _read(self) -> None:
         while True:
             try:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
+                data = await self._receive()
             except GONE:
                 return
             if not self._lingering:
-                await self._wire.handle(RawData(bytes(data)))
+                await self._wire.handle(RawData(data))
             if not data:
                 return
+
+    async def _receive(self) -> bytes:
+        """Return what has come, once something has; nothing at the end."""
+        if not isinstance(self._stream, trio.SocketStream):
+            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        plain = self._stream.socket
+        while True:
+            if self._waits:
+                await trio.lowlevel.wait_readable(plain)
+            self._waits = True
+            try:
+                return os.read(plain.fileno(), RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
 
     async def _send(self, event: Event) -> None:
         """Take an event of Hypercorn's protocol code: bytes, the end, or a change of idleness."""
