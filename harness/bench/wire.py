@@ -60,7 +60,9 @@ class Target:
 
     def connect(self) -> socket.socket:
         """Return a connection."""
-        made = socket.create_connection((HOST, self.port), timeout=TIMEOUT_S)
+        made = socket.socket()  # an address needs no look-up, which takes a tenth of a resume
+        made.settimeout(TIMEOUT_S)
+        made.connect((HOST, self.port))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
 
