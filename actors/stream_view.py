@@ -72,12 +72,17 @@ def links_of(db: Database, row: DurableRow) -> tuple[Link, ...]:
     raise BadRequest(f"At most {limits.FORK_DEPTH_MAX} forks may follow from one another.")
 
 
-def read(log: EventLog, links: tuple[Link, ...], after: int) -> Iterator[tuple[Link, Segment]]:
-    """Yield the segments of the page after a sequence, each with the link it lies in."""
+def read(
+    log: EventLog, links: tuple[Link, ...], after: int, most: int = limits.READ_EVENTS_MAX
+) -> Iterator[tuple[Link, Segment]]:
+    """Yield the segments of the page after a sequence, each with the link it lies in.
+
+    Args:
+        most: events of the page, at most.
+    """
     for link in links:
         if link.last is not None and after >= link.last:
             continue
-        most = limits.READ_EVENTS_MAX
         if link.last is not None:
             most = min(most, link.last - after)
         for segment in log.read(link.stream, after=after - link.base, limit=most):

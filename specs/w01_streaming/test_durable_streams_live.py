@@ -120,6 +120,26 @@ async def test_an_event_stream_brings_what_comes_and_ends_with_its_stream(
 
 
 @requirement("durable.sse")
+async def test_who_comes_back_is_sent_the_next_few_events_at_once_and_then_the_rest(
+    client: httpx.AsyncClient,
+) -> None:
+    count = limits.FIRST_READ_EVENTS_MAX + 4
+    await client.put(f"{ROOT}b", headers=JSON)
+    for number in range(count):
+        ends = CLOSED if number == count - 1 else {}
+        await client.post(f"{ROOT}b", headers=JSON | ends, content=str(number).encode())
+    async with client.stream("GET", f"{ROOT}b?offset=-1&live=sse") as answer:
+        pieces = [piece.decode() async for piece in answer.aiter_raw()]
+    first, whole = events(pieces[0]), events("".join(pieces))
+    assert [data for _, name, data in first if name == "data"] == [
+        [number] for number in range(limits.FIRST_READ_EVENTS_MAX)
+    ]
+    assert [data for _, name, data in whole if name == "data"] == [[n] for n in range(count)]
+    told = [data for _, name, data in whole if name == "control"]
+    assert [data.get("upToDate", False) for data in told] == [*[False] * (count - 1), True]
+
+
+@requirement("durable.sse")
 async def test_a_stream_closed_with_no_last_word_ends_its_readers(
     running: Service, client: httpx.AsyncClient
 ) -> None:

@@ -101,14 +101,16 @@ class StreamCourse:
         found = self.log.read(self.stream, after=after - self.own.base)
         return self.rendered([(self.own, segment) for segment in found]) if found else None
 
-    def rendered(self, found: Sequence[tuple[Link, Segment]]) -> Load:
-        """Return a page as its readers are sent it."""
+    def rendered(
+        self, found: Sequence[tuple[Link, Segment]], most: int = limits.READ_EVENTS_MAX
+    ) -> Load:
+        """Return a page, of at most so many events, as its readers are sent it."""
         count = sum(segment.count for _, segment in found)
         last_link, last = found[-1]
         caught_up = (
             last_link.last is None
             and sum(segment.size_bytes for _, segment in found) < limits.PAGE_BYTES
-            and count < limits.READ_EVENTS_MAX
+            and count < most
         )
         closed = caught_up and self._ends(last)
         cursor = self.cursor()
@@ -169,16 +171,19 @@ class StreamReader(Following):
         json, text = is_json(view.content_type), is_text(view.content_type)
         self._known = StreamCourse(log, clock, view.own, json, text, least_cursor)
         self._log, self._links, self._after = log, view.links, after
+        self._most = limits.FIRST_READ_EVENTS_MAX  # events of a page
         self._told = False  # that it is up to date
 
     def _streams(self) -> tuple[str, ...]:
         return (self._known.stream,)
 
     def _pending(self) -> bytes:
-        found = list(stream_view.read(self._log, self._links, self._after))
+        most = self._most
+        self._most = min(most * limits.READ_GROWTH, limits.READ_EVENTS_MAX)
+        found = list(stream_view.read(self._log, self._links, self._after, most))
         if not found:
             return self._tell()
-        load = self._known.rendered(found)
+        load = self._known.rendered(found, most)
         self._readers.metrics.reader_lag.observe(load.events)
         self._after, self._told, self._over = load.reached, load.is_all, load.is_last
         return load.data
