@@ -220,6 +220,28 @@ MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in 
 MCP_CALL_MOST_S = 24 * 3600.0  # a call that waits for a person; the tool call's own time is less
 MCP_NONCES_MAX = 8  # origins whose DPoP nonce is remembered: the server, its issuer, and some more
 
+# --- actions ---
+ACTION_JSON_BYTES = 64 * 1024 * 1024  # of a document; the largest in use has 47 MB
+ACTION_YAML_BYTES = 16 * 1024 * 1024  # of one in YAML, which is read a hundred times slower
+ACTION_DEPTH_MAX = 128  # levels of YAML; each takes some of Python's stack, and none has 40
+ACTION_ANCHORS_MAX = 10_000  # anchors, and aliases as many
+ACTION_NODES_MAX = 5_000_000  # values of a YAML document with its aliases written out
+ACTION_HOPS_MAX = 16  # references that lead from one to the next
+ACTION_OPERATIONS_MAX = 50_000  # of one document; the largest in use has 22,361
+ACTION_PARAMETERS_MAX = 200  # of one operation; a model that fills in more gets them wrong
+ACTION_SCHEMA_NODES = 3000  # schemas within one, with its references written out
+ACTION_SCHEMA_BYTES = 32 * 1024  # of one action's schema: half of what a tool may have
+ACTION_CHOICES_MAX = 500  # of one value; a list of all airports is an example, not a choice
+ACTION_WORDS_CHARS = 1024  # of one description
+ACTIONS_MAX = 128  # of one set: as many as a caller is offered; who has more names those they want
+ACTION_SET_BYTES = 384 * 1024  # of the schemas of a set: a model is told all of them, and others
+ACTION_ROWS_MAX = 1000  # operations shown in a preview; a search finds the others
+ACTION_IMPORT_S = 60.0  # an import in its child; the largest document in use takes 4 s
+ACTION_CHILD_BYTES = 3 * 1024 * 1024 * 1024  # address space of that child: what 64 MB of JSON take
+ACTION_RESULT_BYTES = 16 * 1024 * 1024  # of what the child says
+ACTION_IMPORTS_MAX = 2  # children at once; others wait
+ACTION_SERVERS_MAX = 50  # of one document
+
 # --- ingress: Runchat as an MCP server ---
 MCP_SERVED_MAX = 512  # sessions of all callers; their replays are 128 MB when all are full
 MCP_SERVED_PER_CALLER_MAX = 32  # past it the one that was not used for longest makes room

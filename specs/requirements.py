@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from specs.promises import (
+    actions,
     durable,
     egress,
     fronts,
@@ -70,6 +71,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *entries(mcp.PROMISES, mcp.SOURCE, "W3"),
     *entries(mcp_server.PROMISES, mcp_server.SOURCE, "W3"),
     *entries(tools.PROMISES, tools.SOURCE, "W3"),
+    *entries(actions.PROMISES, actions.SOURCE, "W3"),
 )
 IDS = frozenset(entry.id for entry in REQUIREMENTS)
 
