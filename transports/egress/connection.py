@@ -250,6 +250,8 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         self._gathered.begin()
+        if not buffer:  # the end of a body that has no bytes, and no turn of the loop
+            return
         with _Bounded(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
             await self._stream.send_all(buffer)
 
