@@ -104,8 +104,7 @@ class Contest:
         answer: Answer | None = None
         try:
             with trio.move_on_after(patience_s):
-                await exchange.send(method, path, body=body)
-                answer = await exchange.answer()
+                answer = await exchange.answer(method, path, body=body)
         except Lost:
             return
         finally:

@@ -30,11 +30,11 @@ class Recorder:
 
     def note(self, *words: object) -> None:
         """Add one line: the time in microseconds, then the words."""
-        line = f"{round(trio.current_time() * 1e6)} {' '.join(map(str, words))}"
+        line = f"{trio.current_time() * 1e6:.0f} {' '.join(map(str, words))}\n"
         self.count += 1
-        self._hash.update(line.encode() + b"\n")
+        self._hash.update(line.encode())
         if self._keeps_lines:
-            self.lines.append(line)
+            self.lines.append(line[:-1])
 
     def digest(self) -> str:
         """Return the hash of all lines so far, hexadecimal."""

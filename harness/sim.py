@@ -11,6 +11,7 @@ Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Inpu
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -24,6 +25,7 @@ from harness.simulation import plan as plans
 from harness.simulation.machine import Build
 from harness.simulation.plan import Plan
 from harness.simulation.planted import PLANTED
+from harness.simulation.scheduler import uncollected
 from harness.simulation.world import simulate
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Told:
     wrong: str  # the first law that was broken; "" where none was
     commits: int
     seen: int
+    completed: int
     lives: int
     virtual_s: float
 
@@ -116,7 +119,12 @@ def _run_share(
     seeds: Sequence[int], names: frozenset[str], steps: int, plant: str | None
 ) -> list[Told]:
     build = PLANTED[plant] if plant else None
-    return [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
+    gc.freeze()  # what is imported is no garbage: only what the seeds leave is looked at
+    with uncollected():
+        told = [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
+        gc.collect()
+    gc.unfreeze()
+    return told
 
 
 def run_seed(plan: Plan, build: Build | None = None) -> Told:
@@ -128,6 +136,7 @@ def run_seed(plan: Plan, build: Build | None = None) -> Told:
         wrong=outcome.wrongs[0] if outcome.wrongs else "",
         commits=outcome.commits,
         seen=outcome.seen,
+        completed=outcome.completed,
         lives=outcome.lives,
         virtual_s=outcome.virtual_s,
     )
@@ -180,10 +189,14 @@ def _look_for(bugs: Sequence[str], names: frozenset[str], steps: int, jobs: int)
 def _sum_up(told: Sequence[Told], steps: int, seconds: float) -> None:
     commits, seen = sum(each.commits for each in told), sum(each.seen for each in told)
     lives, virtual_s = sum(each.lives for each in told), sum(each.virtual_s for each in told)
+    completed = sum(each.completed for each in told)
     failed = sum(1 for each in told if each.wrong)
     rate = len(told) / seconds
     print(f"{len(told)} seeds of {steps} steps in {seconds:.1f} s ({rate:.1f} seeds/s): ", end="")
-    print(f"{lives} lives, {commits} commits, {seen} events read, ", end="")
+    print(
+        f"{lives} lives, {commits} commits, {seen} events read, {completed} jobs completed, ",
+        end="",
+    )
     print(f"{virtual_s:.0f} virtual s; {failed} failed")
 
 

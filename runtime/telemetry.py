@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from traceback import walk_tb
 from typing import Any, Literal, TextIO
 
@@ -125,7 +125,7 @@ def _places(error: BaseException) -> list[str]:
     """Return where it was raised, innermost last, as file:line function."""
     frames = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
     return [
-        f"{Path(code.co_filename).name}:{line} {code.co_name}"
+        f"{code.co_filename.rpartition(os.sep)[2]}:{line} {code.co_name}"
         for code, line in frames[-limits.LOG_FRAMES_MAX :]
     ]
 

@@ -104,7 +104,7 @@ class Clients:
         full, closing = self.faults.disk_full, process.closing
         self.under_way += 1
         try:
-            with trio.move_on_after(ANSWER_S) as patience:
+            with trio.CancelScope(deadline=trio.current_time() + ANSWER_S) as patience:
                 answer = await self._exchange(process, badge.secret, method, path, body, key)
         finally:
             self.under_way -= 1
@@ -133,8 +133,7 @@ class Clients:
             return None
         try:
             headers = {"Idempotency-Key": key} if key else {}
-            await exchange.send(method, path, body=body, headers=headers)
-            return await exchange.answer()
+            return await exchange.answer(method, path, body=body, headers=headers)
         except Lost:
             if process.is_up and not process.closing:
                 self.oracle.wrong("a connection is kept", method, path)

@@ -84,6 +84,8 @@ def _compare_script(oracle: Oracle, job: Thing, told: dict[str, Any]) -> None:
     allowed = {"superseded", "aborted", "interrupted", "failed", *job.script.statuses()}
     if told["status"] not in allowed and told["reason"] != "provider-restarted":
         oracle.wrong("the end is the provider's own", job.id, told["status"], job.script.end)
+    if told["reason"] == "internal" and job.script.end != "bug":
+        oracle.wrong("an adapter fails only by its own bug", job.id, told["error"])
 
 
 def fold(log: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: C901  a table of kinds

@@ -34,6 +34,7 @@ from store.writer import Write
 from transports import compose
 from transports.egress.providers.base import Provider
 from transports.egress.providers.compatible import Endpoint
+from transports.ingress.http.context import Services
 from transports.ingress.http.server import HttpServer
 
 Note: TypeAlias = Callable[..., None]
@@ -133,6 +134,7 @@ class Build:
     on_actor: Callable[[TrioActor], None] = lambda _: None
     on_store: Callable[[Store], None] = lambda _: None
     on_http: Callable[[HttpServer], None] = lambda _: None
+    on_front: Callable[[Services], None] = lambda _: None
     on_core: Callable[[compose.Core], None] = lambda _: None
 
 

@@ -30,7 +30,7 @@ class Line:
         self._reader: Task | None = None
         self._writer: Task | None = None
 
-    async def put(self, piece: bytes) -> None:
+    async def put(self, piece: bytes | memoryview) -> None:
         """Send; wait while more than `room` bytes have not been taken.
 
         Raises:
@@ -41,7 +41,7 @@ class Line:
         self._check()
         if not piece:
             return  # httpcore writes one at the end of a request
-        self._pieces.append(piece)
+        self._pieces.append(bytes(piece))
         self.held += len(piece)
         self._wake_reader()
         if self.held <= self.room:
@@ -55,6 +55,34 @@ class Line:
             self._writer = self.full_since = None
         self._check()
 
+    def put_now(self, data: bytes | memoryview) -> int:
+        """Send what there is room for, and return how many bytes that is.
+
+        Raises:
+            BrokenResourceError, ClosedResourceError: as `put`.
+        """
+        self._check()
+        piece = bytes(data[: max(0, self.room - self.held)])
+        if piece and self._writer is None:
+            self._pieces.append(piece)
+            self.held += len(piece)
+            self._wake_reader()
+            return len(piece)
+        return 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing that is put in would be read."""
+        return self.closed or self.broken
+
+    async def wait(self) -> None:
+        """Wait for a byte, or the end."""
+        if not self._pieces and not self.ended:
+            self._reader = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_reading)
+        else:
+            await trio.lowlevel.checkpoint()
+
     def _check(self) -> None:
         if self.closed:
             raise trio.ClosedResourceError
@@ -67,11 +95,7 @@ class Line:
         Raises:
             BrokenResourceError: the line has been torn down.
         """
-        if not self._pieces and not self.closed and not self.broken:
-            self._reader = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_reading)
-        else:
-            await trio.lowlevel.checkpoint()
+        await self.wait()
         if self.broken:
             raise trio.BrokenResourceError
         data = b"".join(self._pieces)
@@ -124,7 +148,22 @@ class Pipe(trio.abc.HalfCloseableStream):
         self.incoming, self.outgoing = incoming, outgoing
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.outgoing.put(bytes(data))
+        await self.outgoing.put(memoryview(data))
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        """Send what there is room for, as a socket that does not block, and say how much it was.
+
+        Raises:
+            BlockingIOError: there is no room.
+            ConnectionError: nobody will ever read it.
+        """
+        try:
+            sent = self.outgoing.put_now(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
+            raise ConnectionError from gone
+        if data and not sent:
+            raise BlockingIOError
+        return sent
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -181,6 +181,11 @@ class Oracle:
         job = self.jobs.get(job_id)
         return job is not None and job.end is not None
 
+    @property
+    def completed(self) -> int:
+        """How many jobs were heard to the end."""
+        return sum(job.end["status"] == "completed" for job in self.jobs.values() if job.end)
+
     def unfinished(self) -> list[str]:
         """Return the jobs whose logs have no end."""
         return [job.id for job in self.jobs.values() if job.end is None]

@@ -19,8 +19,10 @@ from actors.conversation import AbortJob, Conversation
 from actors.job import view_of_ended
 from harness.simulation.machine import Build, WatchedCommitter
 from harness.simulation.network import Pipe
+from harness.simulation.vendor import Hand, Response, Straight
 from runtime.actor import TrioActor
 from runtime.caller import Caller
+from runtime.hub import Hub
 from runtime.ids import Ids
 from runtime.log import Head
 from store import jobs
@@ -29,6 +31,8 @@ from store.event_log import SqliteEventLog
 from store.failures import grade
 from store.writer import Write
 from transports.compose import Core
+from transports.ingress.http.context import Services
+from transports.ingress.http.pump import Course, Pump, Rider
 from transports.ingress.http.server import HttpServer
 from transports.ingress.http.wire import Bounds
 
@@ -102,9 +106,28 @@ class Queued(Pipe):
 
     lock: trio.Lock
 
+    def write_now(self, data: bytes | memoryview) -> int:
+        if self.lock.locked():
+            raise BlockingIOError
+        return super().write_now(data)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         async with self.lock:
             await super().send_all(data)
+
+
+class HalfDecoded(Response):
+    """Decodes each piece of the bytes by itself."""
+
+    def heard(self, piece: bytes) -> bytes:
+        return piece.decode(errors="replace").encode()
+
+
+class DecodesPieces(Straight):
+    """Loses a character that two pieces share."""
+
+    def _make_client(self) -> Any:
+        return Hand(self._vendor, HalfDecoded)
 
 
 def _takes_turns(http: HttpServer) -> None:
@@ -122,6 +145,29 @@ def _takes_turns(http: HttpServer) -> None:
 def _waits_for_ever(http: HttpServer) -> None:
     """Let a client that reads nothing keep its connection."""
     http._service = replace(http._service, bounds=Bounds(stall_s=inf))  # noqa: SLF001
+
+
+class DropsRest(Pump):
+    """Takes what a socket took of a piece for all of it."""
+
+    __slots__ = ()
+
+    def _off(self, rider: Rider) -> None:
+        rider.unsent = None
+        super()._off(rider)
+
+
+def _pumps_halves(front: Services) -> None:
+    """Let a reader whose socket is full miss the rest of what it was sent."""
+    pumps = front.readers.pumps
+    join = pumps.join
+
+    def joined(course: Course, hub: Hub) -> Pump:
+        pump = join(course, hub)
+        pump.__class__ = DropsRest
+        return pump
+
+    pumps.join = joined  # type: ignore[method-assign]
 
 
 def _forgets_keys(core: Core) -> None:
@@ -152,8 +198,10 @@ PLANTED_AT_EDGES: Final[Mapping[str, Build]] = {
     "cursor-off-by-one": Build(log=RunsAhead),
     "ids-by-the-clock-alone": Build(ids=ForgetsEarlier),
     "revoked-reads-on": Build(accounts=RemembersCallers),
+    "split-character": Build(provider=DecodesPieces),
     "stalled-blocks-others": Build(on_http=_takes_turns),
     "stalled-is-kept": Build(on_http=_waits_for_ever),
+    "rest-not-sent": Build(on_front=_pumps_halves),
     "key-forgotten": Build(on_core=_forgets_keys),
     "lost-abort": Build(on_actor=_loses_aborts),
 }

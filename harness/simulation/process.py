@@ -149,6 +149,7 @@ class Process:
         app.extensions["services"], ids.current = self.front, self._ids
         self.http = HttpServer(app, dates=False)
         machine.build.on_http(self.http)
+        machine.build.on_front(self.front)
 
     @property
     def is_up(self) -> bool:

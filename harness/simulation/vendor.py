@@ -10,9 +10,8 @@ product uses it (`transports/egress/providers/compatible.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import httpx2
@@ -40,6 +39,14 @@ class Straight(ScriptedProvider):
         return Hand(self._vendor, Response)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the provider uses of its client's request."""
+
+    headers: Mapping[str, str]
+    extensions: dict[str, Any] = field(default_factory=lambda: {"timeout": {}})
+
+
 @dataclass(slots=True)
 class Hand:
     """What the provider uses of its HTTP client."""
@@ -47,21 +54,19 @@ class Hand:
     vendor: Scripted
     response: type[Response]
 
-    @asynccontextmanager
-    async def stream(
+    def build_request(
         self,
         method: str,  # noqa: ARG002  httpx2's signature
         path: str,  # noqa: ARG002
         *,
         json: Any,  # noqa: ARG002
         headers: Mapping[str, str],
-    ) -> AsyncGenerator[Response, None]:
-        call = self.vendor.take_call(headers["traceparent"])
-        try:
-            await trio.lowlevel.checkpoint()
-            yield self.response(call)
-        finally:
-            call.answering = False
+    ) -> Sent:
+        return Sent(headers)
+
+    async def send(self, sent: Sent, *, stream: bool) -> Response:  # noqa: ARG002
+        await trio.lowlevel.checkpoint()
+        return self.response(self.vendor.take_call(sent.headers["traceparent"]))
 
     async def aclose(self) -> None:
         """There is nothing to close."""
@@ -75,6 +80,10 @@ class Response:
         refused = call.script.end == "refuse"
         self.status_code = 503 if refused else 200
         self.headers = {"content-type": "text/event-stream"}
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+        self._call.answering = False
 
     def aiter_raw(self) -> AsyncIterator[bytes]:
         """Return the body's bytes as they come."""

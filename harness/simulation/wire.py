@@ -94,11 +94,18 @@ class Asked:
         """The line by which the answer comes."""
         raise NotImplementedError
 
-    async def answer(self) -> Answer:
-        """Return the whole answer."""
-        status, headers = await self.head()
-        body = b"".join([piece async for piece in self.chunks()])
-        return Answer(status=status, headers=headers, body=body)
+    async def answer(
+        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send the request and return the whole answer.
+
+        Raises:
+            Lost: it did not come.
+        """
+        await self.send(method, path, body=body, headers=headers)
+        status, told = await self.head()
+        pieces = [piece async for piece in self.chunks()]
+        return Answer(status=status, headers=told, body=b"".join(pieces))
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Yield the blocks of an event stream that carry an id, until its clean end.

@@ -71,6 +71,7 @@ class Outcome:
     lines: tuple[str, ...]  # of the trace, where they were kept
     commits: int
     seen: int  # events that clients have read
+    completed: int  # jobs whose answer was heard to its end
     lives: int  # of the process
     virtual_s: float
     crashes: int  # of actors, on purpose
@@ -214,6 +215,7 @@ class World:
             lines=tuple(self.recorder.lines),
             commits=self.oracle.commits,
             seen=self.oracle.seen,
+            completed=self.oracle.completed,
             lives=self.lives,
             virtual_s=trio.current_time(),
             crashes=self.faults.crashes,

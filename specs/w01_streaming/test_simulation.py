@@ -44,6 +44,7 @@ def test_the_laws_hold_in_300_seeds_with_every_fault(first: int) -> None:
     assert {each.seed: each.wrong for each in told if each.wrong} == {}
     assert len(told) == SEEDS
     assert sum(each.seen for each in told) > 20 * SEEDS
+    assert sum(each.completed for each in told) > SEEDS // 2
     assert sum(each.lives for each in told) > 2 * SEEDS
     assert plans.STEPS >= 40
     spoke = sum(plans.make(each.seed, ()).speaks_http for each in told)

@@ -31,6 +31,20 @@ async def test_a_full_line_holds_its_writer_until_the_reader_takes_something(
             assert await ours.receive_some(25) == b"x" * 5
 
 
+async def test_a_piece_that_may_not_wait_goes_as_far_as_there_is_room() -> None:
+    ours, theirs = pair(room=10)
+    with trio.fail_after(PATIENCE_S):
+        assert theirs.write_now(b"0123456") == 7
+        assert theirs.write_now(b"789ab") == 3
+        with pytest.raises(BlockingIOError):
+            theirs.write_now(b"ab")
+        assert await ours.receive_some() == b"0123456789"
+        assert theirs.write_now(memoryview(b"ab")) == 2
+        ours.hang_up()
+        with pytest.raises(ConnectionError):
+            theirs.write_now(b"c")
+
+
 async def test_who_hangs_up_is_heard_to_the_end_and_reads_nothing_more() -> None:
     ours, theirs = pair()
     with trio.fail_after(PATIENCE_S):

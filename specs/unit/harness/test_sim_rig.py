@@ -15,10 +15,10 @@ CAUGHT_BY = {
     "double-terminal": (1, "nothing follows job.ended"),
     "skip-on-resume": (1, "nothing is missing or doubled"),
     "repeat-on-resume": (1, "a page is a piece of the log"),
-    "lost-wake-up": (72, "a reader that waits is woken"),
-    "late-part": (176, "sequences have no gap"),
-    "mixed-calls": (32, "the provider is closed before the end"),
-    "cut-is-completed": (16, "completed needs the terminal mark"),
+    "lost-wake-up": (37, "a reader that waits is woken"),
+    "late-part": (14, "sequences have no gap"),
+    "mixed-calls": (1, "an answer is what the provider said"),
+    "cut-is-completed": (2, "completed needs the terminal mark"),
     "cross-tenant-read": (7, "an answer is one of the contract's"),
     "unaudited": (1, "an accepted change is audited once"),
     "half-an-end": (1, "an end is one transaction in both logs"),
@@ -28,10 +28,12 @@ CAUGHT_BY = {
     "cursor-off-by-one": (1, "an answer is one of the contract's"),
     "ids-by-the-clock-alone": (8, "ids sort by birth"),
     "revoked-reads-on": (23, "a revoked reader ends within a minute"),
+    "split-character": (2, "an answer is what the provider said"),
     "stalled-blocks-others": (240, "a reader that waits is woken"),
     "stalled-is-kept": (320, "a reader that takes nothing is cut"),
+    "rest-not-sent": (5, "a reader that waits is woken"),
     "key-forgotten": (5, "an answer is one of the contract's"),
-    "lost-abort": (64, "an abort is answered after its end is committed"),
+    "lost-abort": (6, "an abort is answered after its end is committed"),
 }
 
 NEAR = 8  # seeds looked at from there on: a change of the product moves what happens in each

@@ -15,6 +15,8 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -37,6 +39,17 @@ GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 log = logging.getLogger("runchat.http")
 
 
+def at_once(stream: Any) -> Callable[[bytes | memoryview], int] | None:
+    """Return what writes as much as there is room for, as `os.write` does; None where nothing can.
+
+    A plain socket can; TLS lies between us and its socket. One in memory may bring its own.
+    """
+    if isinstance(stream, trio.SocketStream):
+        return partial(os.write, stream.socket.fileno())
+    now: Callable[[bytes | memoryview], int] | None = getattr(stream, "write_now", None)
+    return now
+
+
 def addresses(stream: Any) -> tuple[Address, Address]:
     """Return the client's address and ours; a stream in memory has none but IN_MEMORY."""
     if not isinstance(stream, trio.SocketStream):
@@ -53,8 +66,8 @@ class Connection:
     """Runs one stream to its end; `cut` ends it at once, `finish` when its answer is sent."""
 
     __slots__ = (
+        "_at_once",
         "_bounds",
-        "_fd",
         "_gone",
         "_idle",
         "_lingering",
@@ -80,8 +93,7 @@ class Connection:
         self._idle, self._lingering = True, False
         self._gone, self._was_cut = False, False
         self._waits = False  # before it reads, so that no client keeps the loop; not the first time
-        plain = isinstance(stream, trio.SocketStream)
-        self._fd: int | None = stream.socket.fileno() if plain else None
+        self._at_once = at_once(stream)
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
@@ -93,7 +105,7 @@ class Connection:
         except Exception:  # a bug of one connection must not take the others down
             log.exception("connection failed")
         finally:
-            self._gone, self._fd = True, None
+            self._gone, self._at_once = True, None
             with trio.CancelScope(shield=True) as scope:
                 patience_s = 0.0 if self._was_cut else self._bounds.linger_s
                 scope.deadline = trio.current_time() + patience_s
@@ -125,7 +137,7 @@ class Connection:
     async def _serve(self, protocol: str) -> None:
         tls = isinstance(self._stream, trio.SSLStream)
         client, server = addresses(self._stream.transport_stream if tls else self._stream)
-        now = self._write_now if self._fd is not None else None
+        now = self._write_now if self._at_once is not None else None
         async with Tasks(self._write_or_close, now) as tasks:
             self._tasks = tasks
             self._wire = Wire(
@@ -203,10 +215,10 @@ class Connection:
 
         Who was not rid of all of it goes on by `_write`, which says whether the client is gone.
         """
-        if self._fd is None or self._gone or (self._lock is not None and self._lock.locked()):
+        if self._at_once is None or self._gone or (self._lock is not None and self._lock.locked()):
             return 0
         try:
-            return os.write(self._fd, data)
+            return self._at_once(data)
         except BlockingIOError:
             return 0
         except OSError:
@@ -244,7 +256,7 @@ class Connection:
 
     async def _write_some(self, rest: memoryview) -> int:
         """Write at least a byte and return how many; the measure of a client's progress."""
-        if self._fd is not None:
+        if isinstance(self._stream, trio.SocketStream):
             return int(await self._stream.socket.send(rest))
         piece = rest[: limits.WRITE_BYTES]
         await self._stream.send_all(piece)
