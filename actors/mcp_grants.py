@@ -36,6 +36,10 @@ class Grants:
 
     async def load(self) -> Secret | None:
         """Return the record that was kept last; None where there is none or it does not open."""
+        return self.record()
+
+    def record(self) -> Secret | None:
+        """Return the same at once."""
         row = mcp_grants.latest(self.reader, self._key)
         if row is None:
             return None

@@ -18,6 +18,7 @@ from actors.claims import Claim
 from actors.mcp_installed import Installed, approving, installed_in, parts_of
 from actors.mcp_session import Fetch
 from actors.mcp_sessions import McpSessions
+from actors.mcp_sign_ins import McpSignIns
 from actors.mcp_views import McpServerView, McpTools, tools_of, view_of
 from runtime import limits
 from runtime.caller import Caller
@@ -57,6 +58,7 @@ class McpServers:
     def __init__(self, spine: Spine) -> None:
         self._spine = spine
         self.sessions = McpSessions(spine, self.find)
+        self.sign_ins = McpSignIns(spine, self.sessions)
 
     def installed(self, caller: Caller) -> tuple[Installed, ...]:
         """Return the servers of a person, by name."""
@@ -137,6 +139,7 @@ class McpServers:
         )
         moved = after.settings.url != before.settings.url
         row = self._row(caller, after, before.created_at_ms or 0)
+        record = await self.sign_ins.record(caller, name) if moved else None
 
         def rows(db: Database) -> None:
             mcp_servers.put(db, caller, row)
@@ -145,6 +148,7 @@ class McpServers:
 
         await self._change(caller, "mcp.server.change", name, rows, request_id)
         self.sessions.reopen(caller, name)
+        await self.sign_ins.revoke(before, record)
         return self.one(caller, name)
 
     async def remove(self, caller: Caller, name: str, request_id: str) -> None:
@@ -153,7 +157,7 @@ class McpServers:
         Raises:
             NotFound, ServerFixed.
         """
-        self._own(caller, name)
+        server, record = self._own(caller, name), await self.sign_ins.record(caller, name)
 
         def rows(db: Database) -> None:
             mcp_servers.remove(db, caller, name)
@@ -161,6 +165,7 @@ class McpServers:
 
         await self._change(caller, "mcp.server.remove", name, rows, request_id)
         self.sessions.reopen(caller, name)
+        await self.sign_ins.revoke(server, record)
 
     async def test(self, caller: Caller, name: str) -> McpServerView:
         """Ask a server for its tools, after a fresh attempt; the view says how that went."""
@@ -279,12 +284,12 @@ class McpServers:
         return GrantKey(tenant=caller.tenant, user=caller.user, server=name)
 
     def _view(self, caller: Caller, server: Installed) -> McpServerView:
-        signed_in = mcp_grants.latest(self._spine.reader, self._grants(caller, server.name))
+        person = server.settings.auth == "person"
         return view_of(
             server,
             self.sessions.health(caller, server.name),
             whole=server.source == "added" or caller.admin,
-            signed_in=server.settings.auth == "person" and signed_in is not None,
+            signed_in=person and self.sessions.signed_in(caller, server.name),
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import trio
 
 from actors.mcp_grants import Grants
@@ -39,8 +40,10 @@ from transports.egress.mcp.words import SIGN_IN_NEEDED, Answer, Connect, Questio
 if TYPE_CHECKING:
     from actors.mcp_installed import Installed
     from actors.spine import Spine
-    from transports.egress.mcp.client import Means
+    from runtime.settings import McpServer
+    from transports.egress.mcp.client import Authority, Means
 
+SERVICE: Final = Caller(tenant="", user="")  # whom the service's own tokens belong to
 CLIENT: Final = "transports.egress.mcp.client"
 Find = Callable[[Caller, str], "Installed"]
 
@@ -79,6 +82,7 @@ class McpSessions:
         """
         self._spine, self._find = spine, find
         self._health: dict[str, Health] = {}
+        self._shared: dict[str, tuple[McpServer, Authority]] = {}  # of the service, by server
         self._asking: dict[str, dict[str, Calling]] = {}  # by session, then by call, in their order
 
     def start(self, key: str) -> McpSession:
@@ -143,6 +147,12 @@ class McpSessions:
             clock=spine.clock,
         )
 
+    def signed_in(self, caller: Caller, name: str) -> bool:
+        """Say whether tokens of this person are kept; they may have run out since."""
+        kept = self.kept(caller, name)
+        record = kept.record() if kept is not None else None
+        return record is not None and bool(orjson.loads(record.reveal()).get("tokens"))
+
     async def _ask(self, caller: Caller, name: str, message: Any) -> Any:
         self._find(caller, name)  # what is not theirs is not there, also while it has an actor
         return await (await self._spine.mcp_sessions.ask(key_of(caller, name), message))
@@ -198,9 +208,26 @@ class McpSessions:
         return Means(
             clock=self._spine.clock,
             kept=self.kept(caller, name),
+            authority=self._authority(caller, name),
             asker=ask,
             on_decision=self._spine.mcp_settled.on_decision,
         )
+
+    def _authority(self, caller: Caller, name: str) -> Authority | None:
+        """Return the tokens that all share where the service itself signs in; None elsewhere."""
+        from transports.egress.mcp.client import authority_for  # noqa: PLC0415 -- see the module
+
+        found = self._find(caller, name)
+        if found.source != "settings" or found.settings.auth != "service":
+            return None
+        known = self._shared.get(name)
+        if known is None or known[0] != found.settings:
+            server = self.server(caller, name)
+            assert isinstance(server, HttpServer)
+            kept = self.kept(SERVICE, name)
+            known = found.settings, authority_for(server, kept, self._spine.clock)
+            self._shared[name] = known
+        return known[1]
 
     @contextmanager
     def _questions(self, key: str, calling: Calling) -> Iterator[None]:
@@ -210,7 +237,7 @@ class McpSessions:
         try:
             yield
         finally:
-            del asking[calling.id]
+            asking.pop(calling.id, None)
             if not asking:
                 self._asking.pop(key, None)
 

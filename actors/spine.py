@@ -59,10 +59,12 @@ class Settled:
 
     Args:
         places: in a private network, that people's servers and sign-ins may reach.
+        public_url: where people reach the service; "": where they ask it.
     """
 
     servers: Mapping[str, McpServer] = field(default_factory=dict)
     places: frozenset[Place] = frozenset()
+    public_url: str = ""
     on_decision: Told | None = None
 
 
@@ -94,6 +96,7 @@ class Spine:
     subscriptions: Supervisor = field(init=False)
     erasers: Supervisor = field(init=False)
     mcp_sessions: Supervisor = field(init=False)
+    mcp_sign_ins: Supervisor = field(init=False)
     mcp: McpServers = field(init=False)
     watches: Watches = field(init=False)
     in_memory: Callable[[], Spine] = field(init=False)  # for what must leave nothing on disk

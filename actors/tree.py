@@ -10,6 +10,7 @@
 | subscriptions    | Subscription  | per subscription with a wake or lease; leaves when idle  |
 | streams          | Stream        | per path in use; leaves when idle, comes back on demand  |
 | mcp              | McpSession    | per person and MCP server in use; leaves when idle       |
+| mcp_sign_ins     | McpSignIn     | per person and MCP server, while the person signs in     |
 
 Jobs that must leave nothing on disk have a tree of their own over a store in memory, with the same
 providers; it is made when the first of them comes.
@@ -71,6 +72,13 @@ class Tree:
         spine.mcp_sessions = Supervisor(
             nursery, spine.mcp.sessions.start, name="mcp", random=chance, idle_s=limits.MCP_IDLE_S
         )
+        spine.mcp_sign_ins = Supervisor(
+            nursery,
+            spine.mcp.sign_ins.start,
+            name="mcp_sign_ins",
+            random=chance,
+            idle_s=limits.MCP_IDLE_S,
+        )
         spine.toolbox.add(McpSource(spine.mcp))
         self.supervisors = (
             spine.providers,
@@ -80,6 +88,7 @@ class Tree:
             spine.subscriptions,
             spine.streams,
             spine.mcp_sessions,
+            spine.mcp_sign_ins,
         )
         spine.metrics.watch(*self.supervisors)
 

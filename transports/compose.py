@@ -277,6 +277,7 @@ class _Service:
                     mcp=Settled(
                         servers=self.settings.mcp_servers,
                         places=places_of(self.settings.mcp.places),
+                        public_url=self.settings.server.public_url.rstrip("/"),
                         on_decision=counted(self.metrics),
                     ),
                 ) as core:

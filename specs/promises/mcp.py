@@ -26,4 +26,11 @@ PROMISES = {
     "mcp.servers.audited": "A change of a server that cannot be audited does not happen.",
     "mcp.servers.has": "A server's resources and prompts are listed and read.",
     "mcp.install": "A server.json is installed, with all that it asks for, or refused by name.",
+    "mcp.sign-in": "A person signs in at an issuer, of their own will, and the tools are there.",
+    "mcp.sign-in.once": "What comes back from an issuer is taken once; a later sign-in counts.",
+    "mcp.sign-in.bound": "Only the browser or the credential that began brings a sign-in back.",
+    "mcp.sign-in.trusted": "An issuer or a resource that is not what it says gets no sign-in.",
+    "mcp.sign-in.scope": "What a server wants to be allowed besides is asked for at a sign-in.",
+    "mcp.refresh": "A token is refreshed once for all, at the endpoint stored with its issuer.",
+    "mcp.sign-out": "Who signs out or removes a server is forgotten, and the issuer told.",
 }

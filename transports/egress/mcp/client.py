@@ -35,7 +35,7 @@ from transports.egress.mcp.authorizing import Ask, Authorized
 from transports.egress.mcp.callbacks import OURSELVES, asking, rooting, sampling
 from transports.egress.mcp.contained import Contained, said
 from transports.egress.mcp.flows import SignInNeeded, flow_for
-from transports.egress.mcp.servers import HttpServer, Server, oauth_reach_of, reach_of
+from transports.egress.mcp.servers import HttpServer, Person, Server, oauth_reach_of, reach_of
 from transports.egress.mcp.vault import Kept, Vault
 from transports.egress.mcp.words import (
     SIGN_IN_NEEDED,
@@ -68,6 +68,7 @@ class Means:
         asker: asks the person; None: nobody is there to be asked, and the server is told so.
         sampler: answers a server's prompt with a model's text; None: none is lent.
         roots: folders that the server may know of, as URLs; None: it may not ask.
+        authority: tokens that several sessions share; None: the session has its own.
         ask: sends what authorization asks; None: a guarded client of the server's reach.
     """
 
@@ -76,8 +77,31 @@ class Means:
     asker: Asker | None = None
     sampler: Sampler | None = None
     roots: tuple[str, ...] | None = None
+    authority: Authority | None = None
     ask: Ask | None = None
     on_decision: Told | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """Tokens and what gets them; one refreshes for all that share it."""
+
+    flow: httpx2.Auth
+    vault: Vault
+
+
+def authority_for(server: HttpServer, kept: Kept | None, clock: Clock) -> Authority:
+    """Return what gets the tokens of a server that wants some.
+
+    Raises:
+        UpstreamSaid: there is no place to keep them.
+    """
+    if kept is None or server.access is None:
+        raise UpstreamSaid("There is no place to keep its tokens.", code=SIGN_IN_NEEDED)
+    person = server.access if isinstance(server.access, Person) else None
+    anew_at = person.redirect_uri if person and person.consent and person.anew else None
+    vault = Vault(kept, clock.now_ms, anew_at=anew_at)
+    return Authority(flow=flow_for(server.url, server.access, vault), vault=vault)
 
 
 @asynccontextmanager
@@ -110,11 +134,8 @@ async def _over_http(
     oauth = guard.client(oauth_reach_of(server, means.on_decision))
     auth = None
     if server.access is not None:
-        if means.kept is None:
-            raise UpstreamSaid("There is no place to keep its tokens.", code=SIGN_IN_NEEDED)
-        vault = Vault(means.kept, means.clock.now_ms)
-        flow = flow_for(server.url, server.access, vault)
-        auth = Authorized(flow, vault, means.ask or oauth.send, means.clock)
+        authority = means.authority or authority_for(server, means.kept, means.clock)
+        auth = Authorized(authority.flow, authority.vault, means.ask or oauth.send, means.clock)
     reach = reach_of(server, means.on_decision)
     async with oauth, guard.client(reach, headers=headers, auth=auth) as http:
         contained = Contained(http)

@@ -90,6 +90,7 @@ def access_of(
         issuer=settings.issuer,
         metadata_url=metadata_url,
         consent=consent,
+        anew=consent is not None,
     )
 
 

@@ -9,6 +9,8 @@ Source: MCP 2026-07-28, authorization; SEP-1933; the SDK's `OAuthClientProvider`
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, assert_never
 from urllib.parse import parse_qsl
 
@@ -20,6 +22,11 @@ from mcp.client.auth.extensions.client_credentials import (
     SignedJWTParameters,
 )
 from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
+from mcp.client.auth.utils import (
+    extract_field_from_www_auth,
+    extract_scope_from_www_auth,
+    union_scopes,
+)
 from mcp.shared.auth import (
     JWT_BEARER_GRANT_TYPE,
     AuthorizationCodeResult,
@@ -35,6 +42,7 @@ from transports.egress.denial import Denied
 from transports.egress.mcp.servers import Access, Credentials, Enterprise, Person, Workload
 from transports.egress.mcp.vault import Vault
 
+LONG_AGO: Final = 1.0  # seconds after 1970: a token that was refused has expired, to the SDK
 PASSES: Final = frozenset({429, 500, 502, 503, 504})  # a refresh that failed so may be tried again
 
 
@@ -93,12 +101,48 @@ class PersonFlow(Stored):
         if self._access.client_id:
             self.context.client_info = _registered(self._access)
 
+    def _auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        return super()._auth_flow(request) if self._access.consent else self._alone(request)
+
+    async def _alone(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Refresh where that helps; nobody is there, so nothing is looked for or registered."""
+        for last in (False, True):
+            async with aclosing(super()._auth_flow(request)) as flow:
+                outgoing, asked = await anext(flow), False
+                while True:
+                    asked |= outgoing is not request
+                    answer = yield outgoing
+                    if outgoing is request and (needed := _needed(answer)):
+                        break
+                    try:
+                        outgoing = await flow.asend(answer)
+                    except StopAsyncIteration:
+                        return
+            tried = last or asked or answer.status_code != httpx2.codes.UNAUTHORIZED
+            tokens = self.context.current_tokens
+            if tried or tokens is None or not self.context.can_refresh_token():
+                await self._want(answer)
+                raise SignInNeeded(needed)
+            if request.headers.get("Authorization", "").endswith(f" {tokens.access_token}"):
+                self.context.token_expiry_time = LONG_AGO  # else another has refreshed meanwhile
+
+    async def _want(self, answer: httpx2.Response) -> None:
+        """Keep which scope was found missing: the next sign-in asks for it too."""
+        if answer.status_code == httpx2.codes.FORBIDDEN:
+            tokens = self.context.current_tokens
+            had = tokens.scope if tokens else None
+            await self.vault.want(union_scopes(had, extract_scope_from_www_auth(answer)))
+
     async def _perform_authorization_code_grant(self) -> tuple[str, str]:
         metadata = self.context.oauth_metadata
         if metadata and "S256" not in (metadata.code_challenge_methods_supported or ()):
             raise OAuthFlowError("The authorization server does not say that it takes PKCE.")
-        if self._access.consent is None:
-            raise SignInNeeded("Somebody has to sign in.")
+        registration = self.context.client_metadata
+        registration.scope = union_scopes(registration.scope, self.vault.grant.wanted)
         return await super()._perform_authorization_code_grant()
 
     async def _show(self, url: str) -> None:
@@ -111,6 +155,8 @@ class PersonFlow(Stored):
     async def _returned(self) -> AuthorizationCodeResult:
         assert self._access.consent is not None
         found = await self._access.consent(self._url)
+        if found.error:
+            raise OAuthFlowError(f"The authorization server says: {found.error}")
         return AuthorizationCodeResult(code=found.code, state=found.state, iss=found.issuer)
 
 
@@ -212,6 +258,16 @@ def _enterprise(url: str, access: Enterprise, vault: Vault) -> httpx2.Auth:
         assertion_provider=id_jag,
         token_endpoint_auth_method="client_secret_basic",  # noqa: S106 -- the name of a method
     )
+
+
+def _needed(answer: httpx2.Response) -> str:
+    """Return why somebody has to sign in; "" where an answer does not say so."""
+    if answer.status_code == httpx2.codes.UNAUTHORIZED:
+        return "Somebody has to sign in."
+    error = extract_field_from_www_auth(answer, "error")
+    if answer.status_code == httpx2.codes.FORBIDDEN and error == "insufficient_scope":
+        return "Somebody has to sign in again: the server wants more to be allowed."
+    return ""
 
 
 def _registered(access: Person) -> OAuthClientInformationFull:

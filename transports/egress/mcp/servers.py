@@ -25,11 +25,12 @@ NO_SECRET = Secret("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What a browser brought back from an authorization server."""
+    """What a browser brought back from an authorization server: a code, or why there is none."""
 
     code: str
     state: str | None
     issuer: str | None
+    error: str = ""
 
 
 Consent: TypeAlias = Callable[[str], Awaitable[Returned]]  # shows a URL, awaits what comes back
@@ -44,6 +45,7 @@ class Person:
         issuer: the only authorization server that gets to see that registration; "": any.
         metadata_url: of our own client metadata document, which is then our client id; "": none.
         consent: None: nobody is there, and a sign-in that is needed is told as such.
+        anew: whoever gives consent wants to, whatever is known of them.
     """
 
     redirect_uri: str
@@ -53,6 +55,7 @@ class Person:
     issuer: str = ""
     metadata_url: str = ""
     consent: Consent | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

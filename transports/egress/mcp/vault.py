@@ -39,6 +39,7 @@ class Grant:
         expires_at_ms: of the access token; None: nobody said.
         resource: the server's metadata (RFC 9728), and `issuer` its authorization server's (8414).
         key: the private JWK that the tokens are bound to; `bound`: they really are.
+        wanted: the scope that was found missing, for the next sign-in.
     """
 
     client: dict[str, Any] | None = None
@@ -48,14 +49,23 @@ class Grant:
     issuer: dict[str, Any] | None = None
     key: dict[str, Any] | None = None
     bound: bool = False
+    wanted: str | None = None
 
 
 class Vault:
     """The SDK's `TokenStorage` over a record that is kept. One for a person and a server."""
 
-    def __init__(self, kept: Kept, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, kept: Kept, now_ms: Callable[[], int], *, anew_at: str | None = None
+    ) -> None:
+        """Take where the record is kept.
+
+        Args:
+            anew_at: somebody signs in anew and comes back to this URI: the tokens there were are
+                not used, nor a registration of another URI.
+        """
         self.grant = Grant()
-        self._kept, self._now_ms = kept, now_ms
+        self._kept, self._now_ms, self._anew_at = kept, now_ms, anew_at
         self._loaded = False
 
     def note(self, **found: Any) -> None:
@@ -98,6 +108,11 @@ class Vault:
         self.note(tokens=None, expires_at_ms=None, bound=False)
         await self._keep()
 
+    async def want(self, scope: str | None) -> None:
+        """Keep which scope was found missing."""
+        self.note(wanted=scope)
+        await self._keep()
+
     async def get_client_info(self) -> OAuthClientInformationFull | None:
         """Return the registration."""
         await self._load()
@@ -118,6 +133,10 @@ class Vault:
         record = await self._kept.load()
         if record is not None:
             self.grant = Grant(**orjson.loads(record.reveal()))
+        if self._anew_at is not None:
+            client = self.grant.client or {}
+            known = self._anew_at in (client.get("redirect_uris") or ())
+            self.note(tokens=None, expires_at_ms=None, client=client if known else None)
 
     async def _keep(self) -> None:
         issuer = self.grant.issuer or self.grant.client or {}
