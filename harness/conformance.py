@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import installing, open_responses, setup
+from harness import installing, open_responses, openapi_directory, setup
 from harness.clients import main as clients_of_apis
 from harness.mcp import suite as mcp_suite
 
@@ -41,17 +41,21 @@ NAMES = ("suite", "clients", "browser")
 USAGE = "usage: python3 -m harness conformance durable-streams [--only " + " | ".join(NAMES) + "]"
 USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
 USAGE += "\n       python3 -m harness conformance mcp [client | server] [SCENARIO]"
+USAGE += "\n       python3 -m harness conformance openapi [WORDS]"
 USAGE += "\n       python3 -m harness conformance clients"
+
+OTHERS: dict[str, Callable[[list[str]], int]] = {
+    "open-responses": open_responses.main,
+    "mcp": mcp_suite.main,
+    "openapi": openapi_directory.main,
+    "clients": clients_of_apis.main,
+}
 
 
 def main(argv: list[str]) -> int:
     """Run everything, or one part; return 0 when all of it passed."""
-    if argv[:1] == ["open-responses"]:
-        return open_responses.main(argv[1:])
-    if argv[:1] == ["mcp"]:
-        return mcp_suite.main(argv[1:])
-    if argv[:1] == ["clients"]:
-        return clients_of_apis.main(argv[1:])
+    if argv and (other := OTHERS.get(argv[0])):
+        return other(argv[1:])
     chosen: tuple[str, ...] = NAMES
     if argv[1:2] == ["--only"] and argv[2:3] and argv[2] in NAMES:
         chosen, argv = (argv[2],), argv[:1]

@@ -13,4 +13,5 @@ PROMISES = {
     "actions.recursion": "A schema that holds itself is cut where it does, and says so.",
     "actions.bounds": "A document past a bound is refused by the bound's name.",
     "actions.child": "An import is a child with bounds, which ends with the wait for it.",
+    "actions.directory": "Documents of real APIs are imported, and counted as another counts.",
 }

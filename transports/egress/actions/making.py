@@ -61,7 +61,7 @@ def made(document: bytes, choice: Choice) -> dict[str, Any]:
     """
     read_ = Document(read(document))
     found = operations(read_)
-    offered = servers.servers(read_, read_.root, choice.variables, choice.base)
+    offered = _offered(read_, found, choice)
     try:
         server = servers.agreed(offered, choice.server)
     except Unusable as problem:
@@ -76,6 +76,13 @@ def made(document: bytes, choice: Choice) -> dict[str, Any]:
     if choice.makes:
         answer["actions"] = actions(read_, chosen, server, choice)
     return answer
+
+
+def _offered(document: Document, found: list[Found], choice: Choice) -> list[str]:
+    """Return all servers that a document names, its own first."""
+    own = servers.servers(document, document.root, choice.variables, choice.base)
+    others = [url for each in found for url in _own_servers(document, each, choice)]
+    return list(dict.fromkeys([*own, *others]))[: limits.ACTION_SERVERS_MAX]
 
 
 def _place(document: Document, found: Found, server: str, choice: Choice) -> None:

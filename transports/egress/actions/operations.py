@@ -22,7 +22,10 @@ from transports.egress.actions.reading import Unusable
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 PLACES: Final = ("path", "query", "header", "cookie")
-NOT_OURS: Final = ("accept", "content-type", "authorization")  # OpenAPI: ignored where described
+NOT_OURS: Final = (  # OpenAPI ignores the first three; the others are of the connection
+    *("accept", "content-type", "authorization", "host", "content-length", "connection", "te"),
+    *("transfer-encoding", "upgrade", "trailer", "expect", "cookie", "proxy-authorization"),
+)
 FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 IN_PATH: Final = re.compile(r"\{([^{}]+)\}")
 NAME_CHARS_MAX: Final = 64
