@@ -22,23 +22,17 @@ import trio
 from actors import job_door
 from actors.claims import Claim
 from actors.ending import Ending, stream_of
-from actors.job import Finished, view_of_ended
+from actors.job import Finished
 from actors.job_rows import Birth, Death, first_records
 from actors.job_state import verdict_for
+from actors.job_view import view_of_ended
 from actors.spine import Spine
 from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.events import Data, JobCurrent, JobEnded, TextPart, records
-from runtime.problems import (
-    JobActive,
-    JobChanged,
-    NotFound,
-    Problem,
-    QueueFull,
-    StoreUnavailable,
-)
+from runtime.problems import JobActive, JobChanged, NotFound, Problem, QueueFull, StoreUnavailable
 from runtime.problems import JobEnded as JobHasEnded
 from store import change, conversations, jobs
 from store.database import Database
@@ -68,6 +62,7 @@ class StartJob:
     traceparent: str = ""  # W3C trace context, passed on to the provider
     turn: TurnRow | None = None  # what a front asked, in place of `input`; it names the job
     receipt: Any = None  # kept under the claim's key; None: the job's view
+    tools: bytes | None = None  # JSON: those that it may use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +246,7 @@ class Conversation(TrioActor):
             started_at_ms=now_ms if runs_now else None,
             ended_at_ms=None,
             result=None,
+            tools=order.tools,
         )
         return Birth.of(row, order.input, now_ms, order.turn)
 

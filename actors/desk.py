@@ -7,7 +7,8 @@ absent: NotFound, the same for a thing that never was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,20 +19,23 @@ from pykka import ActorDeadError
 from actors import prompt
 from actors.claims import Claim
 from actors.conversation import AbortJob, StartJob
-from actors.ending import stream_of
+from actors.ending import fold_log, stream_of
 from actors.endpoints import Endpoints
 from actors.founding import Founding
-from actors.job import Look, view_of_ended
+from actors.job import Look
+from actors.job_view import view_of_ended
 from actors.responses_desk import Responses
 from actors.spine import Spine
 from actors.streams import Streams
 from actors.subscriptions_desk import Subscriptions
+from actors.tool_desk import ToolDesk
+from actors.tool_loop import Answer
 from actors.turn_desk import TurnDesk
-from actors.views import ConversationView, JobView, MessageView, Page
+from actors.views import ApprovalView, ConversationView, JobView, MessageView, Page
 from runtime.caller import Caller
 from runtime.clock import rfc3339
 from runtime.events import TextPart
-from runtime.problems import NotFound, ShuttingDown
+from runtime.problems import ApprovalResolved, JobEnded, NotFound, ShuttingDown
 from store import change, conversations, jobs, messages
 from store.conversations import ConversationRow
 from store.jobs import JobRow
@@ -51,6 +55,7 @@ class Order:
     replaces: str | None = None
     options: Mapping[str, Any] | None = None
     traceparent: str = ""
+    tools: Sequence[str] | Literal["all"] | None = None  # ids; None: none
 
 
 class Desk:
@@ -62,6 +67,7 @@ class Desk:
         self.endpoints = Endpoints(spine)
         self.mcp = spine.mcp
         self.subscriptions = Subscriptions(spine)
+        self.tools = ToolDesk(spine)
         self.turns = TurnDesk(spine)
         self.responses = Responses(spine, self.turns)
         self.closing = False
@@ -117,6 +123,7 @@ class Desk:
             claim=claim,
             request_id=request_id,
             traceparent=order.traceparent,
+            tools=orjson.dumps(order.tools) if order.tools else None,
         )
         view: JobView = await self._spine.conversations.ask(conversation_id, message)
         log.info("job_taken", job_id=view.id, status=view.status, model=view.model)
@@ -144,6 +151,24 @@ class Desk:
         message = AbortJob(caller=caller, job_id=job_id, request_id=request_id)
         view: JobView = await self._spine.conversations.ask(row.conversation_id, message)
         return view
+
+    async def answer_approval(self, caller: Caller, job_id: str, answer: Answer) -> ApprovalView:
+        """Answer what a human is asked in a job; the answer is committed when this returns.
+
+        Raises:
+            NotFound, ApprovalResolved, runtime.problems.JobEnded, Invalid, AuditUnavailable.
+        """
+        row = self._job(caller, job_id)
+        if row.status == "running" and row.tools is not None:
+            with suppress(ActorDeadError):
+                view: ApprovalView = await self._spine.jobs.ask(job_id, answer)
+                return view
+        state = await fold_log(self._spine.log, job_id)
+        if answer.approval_id not in state.approvals:
+            raise NotFound("There is no such approval.")
+        if (said := state.resolved.get(answer.approval_id)) is not None:
+            raise ApprovalResolved(f"This was {said} before.", outcome=said)
+        raise JobEnded(f"The job has ended as {row.status}.", job_status=row.status)
 
     async def job(self, caller: Caller, job_id: str) -> JobView:
         """Return a job as its log stands."""

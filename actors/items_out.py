@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from actors import sealing
+from actors import sealing, tool_result
 from actors.items_in import Item
 from transports.egress.providers.asked import (
     Image,
@@ -22,6 +22,7 @@ from transports.egress.providers.asked import (
     PromptMessage,
     PromptOpaque,
     PromptReasoning,
+    PromptResult,
     said,
 )
 
@@ -33,6 +34,7 @@ PREFIXES: Final = {
     "image": "ig",
     "opaque": "op",
     "server_tool": "st",
+    "tool_result": "fco",
 }
 PLACE: Final = re.compile(r"[a-z]+_([0-9a-z]{26})_(\d{1,5})")
 CITATION: Final = ("url", "title", "start_index", "end_index")
@@ -124,7 +126,7 @@ def place_of(id: str) -> tuple[str, int] | None:
     return (f"job_{found[1]}", int(found[2])) if found else None
 
 
-def asked(job_id: str, item: Mapping[str, Any]) -> Input | None:
+def asked(job_id: str, item: Mapping[str, Any]) -> Input | None:  # noqa: PLR0911  a table
     """Return an item of a finished job as the next turn tells it; None: it is not to be told.
 
     A call whose arguments broke off is none. What broke off has no state that a provider would
@@ -146,6 +148,12 @@ def asked(job_id: str, item: Mapping[str, Any]) -> Input | None:
                 name=item.get("name") or "",
                 arguments=item.get("arguments", ""),
                 native=native,
+            )
+        case "tool_result":
+            return PromptResult(
+                call_id=item["call_id"],
+                content=tuple(tool_result.contents(item)),
+                is_error=item.get("is_error") or False,
             )
         case "image" if item.get("bytes"):
             picture = Image(url=f"data:image/png;base64,{item['bytes']}")

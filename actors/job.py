@@ -1,44 +1,48 @@
 """The job actor: owns one answer being made, and is the only writer of its log while it lives.
 
-Stream: `jobs/<id>`. Events: section 4 of the contract. Messages: PrepareEnd, Settle, Look, Tick,
-CallLost; parts come from the provider's actor as `(call, part)`.
+Stream: `jobs/<id>`. Events: section 4 of the contract. Messages: PrepareEnd, Settle, Look, Report,
+CallLost, and those of its tools (`actors.tool_loop`); parts come from the provider's actor as
+`(call, part)`.
 
 A burst of parts becomes events, then one append; while that commits, the next parts wait in the
 mailbox and the provider waits for them. The end is not appended here: the conversation's actor
 commits it together with its own events, so that no reader of either log sees half an end.
 
-After a crash the new life reads the log, takes back what the lost call had said and asks again.
+Where the model calls tools, its turn is final, the calls are made, and it is asked again with their
+results. After a crash the new life reads the log, takes back what the lost call of the model had
+said and asks again; calls of tools are never made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias
 
 import orjson
 import structlog
 import trio
 from pykka import ActorDeadError
 
-from actors import ending, job_state, prompt
+from actors import ending, job_state, prompt, tool_loop
 from actors.ending import Ending, stream_of
 from actors.job_state import Answering, JobState
+from actors.job_view import view
 from actors.provider import LOST, CallLost, Cancel, Generate
 from actors.spine import Prepared, Spine
-from actors.turns import asked_of, spoken, whole_input
-from actors.views import JobView
+from actors.tool_loop import DIRECT, ToolLoop
+from actors.turns import answered, asked_of, spoken, whole_input
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
-from runtime.clock import rfc3339
-from runtime.events import Data, Error, JobEnded, Status, encode, facts, portions
+from runtime.events import Data, Error, Fact, JobEnded, encode, facts, portions
 from runtime.problems import Invalid, MailboxFull, NotFound
 from runtime.reply import Reply
 from store import jobs, messages, turns
+from store.database import Database
 from store.jobs import JobRow
 from store.writer import Append, Write
 from transports.egress.providers.asked import NOTHING_MORE
@@ -78,13 +82,14 @@ class Finished:
     job_id: str
 
 
-Message: TypeAlias = PrepareEnd | Settle | Look | Report | CallLost
+Message: TypeAlias = PrepareEnd | Settle | Look | Report | CallLost | tool_loop.Message
 
 
 class Phase(Enum):
     """Where a job is between its start and its end."""
 
     ANSWERING = auto()
+    CALLING = auto()  # the model waits for its tools
     FINISHED = auto()  # the provider has ended; the conversation has been told
     ENDING = auto()  # the last events are being committed
     ENDED = auto()
@@ -99,6 +104,7 @@ class Job(TrioActor):
         self.call = ""  # the newest; it may outlive the life that made it
         self.traceparent = spine.traces.pop(job_id, "")
         self.prepared = spine.prepared.pop(job_id, None)
+        self.tools: ToolLoop | None = None
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
@@ -109,8 +115,15 @@ class Job(TrioActor):
         self.state: JobState = await ending.fold_log(self.spine.log, self.job_id)
         self.phase = Phase.ENDED if self.state.ended else Phase.ANSWERING
         self.verdict: JobEnded | None = None
-        if self.phase is Phase.ANSWERING:
+        if self.phase is Phase.ENDED:
+            return
+        if row.tools is None:
             await self._ask_provider()
+            return
+        await self._close_call()
+        self.call = ""
+        self.tools = self.tools or ToolLoop(self)
+        self.tools.start()
 
     def idle(self) -> bool:
         """Stay until the end is committed; whoever prepared it may have crashed before Settle."""
@@ -122,12 +135,27 @@ class Job(TrioActor):
     def bury(self, error: BaseException | None = None) -> None:
         """End for good, and leave no call behind: after a give-up nobody else would cancel it."""
         super().bury(error)
+        if self.tools is not None:
+            self.tools.abandon()
         provider = self.spine.providers.alive(self.row.endpoint) if self.call else None
         if provider is not None:
             with suppress(ActorDeadError, MailboxFull):
                 provider.tell(Cancel(call=self.call))
 
-    async def handle(self, message: Message) -> Ending | JobView | None:
+    @property
+    def owner(self) -> Caller:
+        """Whose job it is."""
+        return Caller(tenant=self.row.tenant, user=self.row.user)
+
+    def is_idle(self) -> bool:
+        """Whether nothing has been begun yet in this life."""
+        return self.phase is Phase.ANSWERING and not self.call
+
+    def is_calling(self) -> bool:
+        """Whether the model waits for its tools."""
+        return self.phase is Phase.CALLING
+
+    async def handle(self, message: Message) -> Any:
         """Act on one message; see the module's head."""
         match message:
             case PrepareEnd():
@@ -142,7 +170,8 @@ class Job(TrioActor):
                 if message.call == self.call and self.phase is Phase.ANSWERING:
                     self._finish(LOST)
             case _:
-                assert_never(message)
+                assert self.tools is not None, "only tools say more"
+                return await self.tools.handle(message)
         return None
 
     async def handle_parts(self, offered: Sequence[tuple[str, Part]]) -> None:
@@ -152,16 +181,38 @@ class Job(TrioActor):
         parts = [part for call, part in offered if call == self.call]
         events, end = job_state.on_parts(self.state, self.answering, parts)
         if events:
-            await self._append(events)
-        if end:
+            await self.append(events)
+        if end and self.tools is not None and self.tools.follow(end):
+            await self._call_tools(end)
+        elif end:
             self._finish(end)
+
+    async def _call_tools(self, end: End) -> None:
+        """The model's turn is final; what it has called is called, or it has called too often."""
+        assert self.tools is not None, "somebody follows"
+        if self.state.rounds >= limits.TOOL_ROUNDS_MAX:
+            self._finish(replace(end, reason="tool-limit"))
+            return
+        self.call = ""
+        await self.append(self.tools.round_events())
+        await self.go_on()
+
+    async def go_on(self) -> None:
+        """Make the calls that wait, or else let the model speak."""
+        assert self.tools is not None, "without tools there is one turn"
+        self.phase = Phase.CALLING if self.state.calls else Phase.ANSWERING
+        if self.state.calls:
+            await self.tools.begin_more()
+        elif self.row.endpoint == DIRECT and self.state.rounds:
+            self._finish(End())
+        else:
+            await self._ask_provider()
 
     async def _ask_provider(self) -> None:
         """Close an earlier call and take back what it said; start a new one."""
-        if self.call:
-            await self._close_call()
-        if self.state.items:
-            await self._append(job_state.retraction(self.state))
+        await self._close_call()
+        if retracted := job_state.retraction(self.state):
+            await self.append(retracted)
         self.call = self.spine.ids.new("call_")
         try:
             provider, model = self.spine.catalog.find(self.row.model)
@@ -171,7 +222,8 @@ class Job(TrioActor):
             self._finish(_refused(problem))
             return
         new_id = partial(self.spine.ids.new, "item_")
-        self.answering = Answering(new_id=new_id, merges=provider.merges)
+        used = self.state.usage_before
+        self.answering = Answering(new_id=new_id, merges=provider.merges, usage_before=used)
         request = Request(
             job_id=self.job_id,
             model=model,
@@ -181,8 +233,7 @@ class Job(TrioActor):
             at_ms=self.row.created_at_ms,
             traceparent=self.traceparent,
         )
-        owner = Caller(tenant=self.row.tenant, user=self.row.user)
-        order = Generate(job=self.actor_ref, call=self.call, owner=owner, request=request)
+        order = Generate(job=self.actor_ref, call=self.call, owner=self.owner, request=request)
         endpoint = await self.spine.providers.find(provider.endpoint)
         self.life.start_soon(self._see_taken, endpoint.ask(order, block=False), order.call)
 
@@ -203,7 +254,10 @@ class Job(TrioActor):
             size_bytes=limits.PROMPT_BYTES_MAX,
         )
         told = spoken(reader, reversed(newest_first))
-        return prompt.fit(told, model, options), NOTHING_MORE
+        rounds = self.state.item_list()[: self.state.kept]
+        told += answered(self.job_id, rounds)
+        wanted = NOTHING_MORE if self.tools is None else self.tools.wanted()
+        return prompt.fit(told, model, options), wanted
 
     async def _see_taken(self, reply: Reply, call: str) -> None:
         """See that the endpoint took the call; not awaited by us: it may pause after a crash."""
@@ -213,15 +267,37 @@ class Job(TrioActor):
             log.exception("call_not_taken", job_id=self.job_id)
             self.actor_ref.tell(CallLost(call=call))
 
-    async def _append(self, events: Sequence[Data]) -> None:
-        """Append, commit, and only then let the state show it."""
-        for portion in portions(facts(events), limits.APPEND_BYTES):
-            head = self.state.head
-            kept = encode(head, portion, self.spine.clock.now_ms())
-            append = Append(stream=self.stream, after=head, records=kept)
-            await self.spine.write_until_kept(Write(appends=(append,)))
-            for sequence, (kind, data) in enumerate(portion, head + 1):
-                job_state.fold(self.state, sequence, kind, data)
+    async def append(
+        self, events: Sequence[Data], rows: Callable[[Database], None] | None = None
+    ) -> None:
+        """Append, commit, and only then let the state show it.
+
+        Args:
+            rows: written in the transaction of the last of the events.
+        """
+        said = facts(events)
+        for portion in portions(said, limits.APPEND_BYTES):
+            more = rows if portion[-1] is said[-1] else None
+            write = Write(appends=(self._next(portion),), rows=more)
+            await self.spine.write_until_kept(write)
+            self._fold(portion)
+
+    async def append_once(
+        self, events: Sequence[Data], write: Callable[[Append], Write[None]]
+    ) -> None:
+        """Append what is refused where it cannot be kept at once: then nothing has happened."""
+        said = facts(events)
+        await self.spine.writer.write(write(self._next(said)))
+        self._fold(said)
+
+    def _next(self, said: Sequence[Fact]) -> Append:
+        head = self.state.head
+        kept = encode(head, said, self.spine.clock.now_ms())
+        return Append(stream=self.stream, after=head, records=kept)
+
+    def _fold(self, said: Sequence[Fact]) -> None:
+        for sequence, (kind, data) in enumerate(said, self.state.head + 1):
+            job_state.fold(self.state, sequence, kind, data)
 
     def _finish(self, end: End) -> None:
         self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)
@@ -244,10 +320,15 @@ class Job(TrioActor):
             return None
         if self.phase is Phase.ANSWERING:
             await self._close_call()
+        elif self.phase is Phase.CALLING and self.tools is not None:
+            self.phase = Phase.ENDING
+            await self.tools.cancel()
         self.phase = Phase.ENDING
         return ending.make(self.job_id, self.state, chosen, self.spine.clock.now_ms())
 
     async def _close_call(self) -> None:
+        if not self.call:
+            return
         with trio.move_on_after(limits.PROVIDER_CLOSE_S) as late:
             closed: trio.Event = await self.spine.providers.ask(
                 self.row.endpoint, Cancel(call=self.call)
@@ -289,44 +370,3 @@ def _refused(problem: Invalid) -> End:
     """Return the end of a job whose request could not be made, though it was fine when it came."""
     error = Error(class_="invalid_request", code=problem.name(), message=problem.detail)
     return End(end_state="provider_error", reason="request-refused", error=error)
-
-
-def view(row: JobRow, state: JobState) -> JobView:
-    """Return what a caller is shown of a job in `state`."""
-    ended = state.ended
-    error = ended.get("error") if ended else None
-    status: Status = ended["status"] if ended else row.status
-    return _view(row, status, state.head, state.item_list(), state.usage, error)
-
-
-def view_of_ended(row: JobRow, head: int) -> JobView:
-    """Return what a caller is shown of a job that waits or has ended, from its row alone."""
-    result: Mapping[str, Any] = orjson.loads(row.result) if row.result else {}
-    items, usage, error = (result.get(name) for name in ("items", "usage", "error"))
-    return _view(row, row.status, head, tuple(items or ()), usage, error)
-
-
-def _view(
-    row: JobRow,
-    status: Status,
-    head: int,
-    items: tuple[Mapping[str, Any], ...],
-    usage: Mapping[str, Any] | None,
-    error: Mapping[str, Any] | None,
-) -> JobView:
-    return JobView(
-        id=row.id,
-        conversation_id=row.conversation_id,
-        message_id=row.message_id,
-        status=status,
-        reason=row.reason,
-        model=row.model,
-        head=head,
-        items=items,
-        usage=usage,
-        error=error,
-        superseded_by=row.superseded_by,
-        created_at=rfc3339(row.created_at_ms),
-        started_at=None if row.started_at_ms is None else rfc3339(row.started_at_ms),
-        ended_at=None if row.ended_at_ms is None else rfc3339(row.ended_at_ms),
-    )

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import orjson
 
 from actors.ending import Ending, stream_of
-from actors.job import view_of_ended
+from actors.job_view import view_of_ended
 from actors.views import JobView
 from runtime.events import (
     ConversationJobEnded,

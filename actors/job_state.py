@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, assert_never
 
 from runtime import limits
@@ -65,6 +66,8 @@ class OpenItem:
     call_id: str | None = None
     name: str | None = None
     native: Mapping[str, Any] | None = None
+    answers: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)  # of a result, beside its words
     done: bool = False
     status: Literal["in_progress", "completed", "incomplete"] = "in_progress"
 
@@ -84,6 +87,8 @@ class OpenItem:
             call_id=self.call_id,
             name=self.name,
             native=self.native,
+            answers=self.answers,
+            **self.given,
         )
 
 
@@ -99,6 +104,23 @@ class JobState:
     said_bytes: int = 0
     usage: Mapping[str, Any] | None = None
     ended: Mapping[str, Any] | None = None
+    rounds: int = 0  # how often the model has waited for tools
+    calls: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # without result, by item
+    kept: int = 0  # items of the rounds that are over: what is never taken back
+    usage_before: Mapping[str, Any] | None = None  # what the rounds that are over have used
+    approvals: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # as they were asked
+    resolved: dict[str, str] = field(default_factory=dict)  # how, by approval
+
+    def open_approvals(self) -> list[Mapping[str, Any]]:
+        """Return what a human is asked and has not answered."""
+        if self.ended:
+            return []
+        return [each for id_, each in self.approvals.items() if id_ not in self.resolved]
+
+    def waits_for_human(self) -> bool:
+        """Whether a call stands still until a human says yes or no to it."""
+        asked = (each for each in self.open_approvals() if "schema" not in each)
+        return any(each["item_id"] in self.calls for each in asked)
 
     def item_list(self) -> tuple[dict[str, Any], ...]:
         """Return the items as JSON objects, in the order they began."""
@@ -110,7 +132,9 @@ class JobState:
         return "".join(piece for each in said for piece in each.text)
 
 
-def fold(state: JobState, sequence: int, kind: str, data: Mapping[str, Any]) -> None:
+def fold(  # noqa: C901  a table of kinds
+    state: JobState, sequence: int, kind: str, data: Mapping[str, Any]
+) -> None:
     """Take the next event of the log into `state`. Unknown kinds and fields change nothing."""
     state.head = sequence
     match kind:
@@ -121,20 +145,39 @@ def fold(state: JobState, sequence: int, kind: str, data: Mapping[str, Any]) -> 
         case "item.started":
             item = OpenItem(data["item_id"], data["type"], data["role"], data["index"])
             item.call_id, item.name = data.get("call_id"), data.get("name")
+            item.answers = data.get("answers")
             state.items[item.id] = item
             state.items_started += 1
         case "item.done":
             item = state.items[data["item_id"]]
             item.done, item.status = True, data["item"]["status"]
             item.native = data["item"].get("native")
+            if item.type == "tool_result":
+                _fold_result(state, item, data["item"])
         case "item.retracted":
             state.items.pop(data["item_id"], None)
         case "usage":
             state.usage = data
+        case "tools.called":
+            state.rounds += 1
+            state.usage_before = state.usage
+            state.calls = {each["item_id"]: each for each in data["calls"]}
+        case "approval.requested":
+            state.approvals[data["approval_id"]] = data
+        case "approval.resolved":
+            state.resolved[data["approval_id"]] = data["outcome"]
         case _ if kind == JOB_END:
             state.ended = data
         case _:
             pass  # a kind of a later version: kept in the log, without meaning here
+
+
+def _fold_result(state: JobState, item: OpenItem, told: Mapping[str, Any]) -> None:
+    names = ("is_error", "content", "structured")
+    item.given = {name: told[name] for name in names if told.get(name) is not None}
+    state.calls.pop(item.answers or "", None)
+    if not state.calls:
+        state.kept = len(state.items)
 
 
 def _fold_delta(state: JobState, data: Mapping[str, Any]) -> None:
@@ -158,6 +201,7 @@ class Answering:
 
     new_id: Callable[[], str]
     merges: bool  # may deltas that wait together become one
+    usage_before: Mapping[str, Any] | None = None  # of the job's earlier calls of the model
     items: dict[int, str] = field(default_factory=dict)  # the provider's index -> open item's id
 
 
@@ -198,7 +242,7 @@ def on_parts(  # noqa: C901, PLR0912  a table of parts
             case base.Noted():
                 events.append(JobNoted(code=part.code, detail=part.detail, count=part.count))
             case base.Usage():
-                events.append(_usage(part))
+                events.append(_usage(part, answering.usage_before))
             case base.End():
                 return events, part
             case _:
@@ -219,9 +263,12 @@ def _begin(answering: Answering, part: base.ItemStart, place: int) -> ItemStarte
 
 
 def _retracted(state: JobState, pending: Iterable[Data]) -> list[Data]:
-    """Return what takes back every item of the log and of the events still pending."""
+    """Return what takes back all since the last round, in the log and in what is pending."""
     gone = {each.item_id for each in pending if isinstance(each, ItemRetracted)}
-    begun = [*state.items, *(each.item_id for each in pending if isinstance(each, ItemStarted))]
+    begun = [
+        *list(state.items)[state.kept :],
+        *(each.item_id for each in pending if isinstance(each, ItemStarted)),
+    ]
     return [ItemRetracted(item_id=item_id) for item_id in begun if item_id not in gone]
 
 
@@ -247,19 +294,24 @@ def _add_delta(events: list[Data], answering: Answering, part: base.Delta) -> No
     )
 
 
-def _usage(part: base.Usage) -> Usage:
-    return Usage(
-        source=part.source,
-        input=part.input,
-        cached=part.cached,
-        cache_write=part.cache_write,
-        output=part.output,
-        reasoning=part.reasoning,
-        tool_use=part.tool_use,
-        iterations=part.iterations,
-        raw=part.raw,
-        cost=part.cost,
-    )
+COUNTS = ("input", "cached", "cache_write", "output", "reasoning", "tool_use")
+
+
+def _usage(part: base.Usage, before: Mapping[str, Any] | None) -> Usage:
+    """Return what the job has used: this call of the model, and those before it."""
+    before = before or {}
+    sums = {name: _sum(getattr(part, name), before.get(name)) for name in COUNTS}
+    cost = part.cost
+    if cost is not None and before.get("cost"):
+        usd = Decimal(cost["usd"]) + Decimal(before["cost"]["usd"])
+        cost = {**cost, "usd": format(usd.normalize(), "f")}
+    elif before:
+        cost = None  # of a part is unknown what it cost
+    return Usage(source=part.source, iterations=part.iterations, raw=part.raw, cost=cost, **sums)
+
+
+def _sum(now: int | None, before: int | None) -> int | None:
+    return now if before is None else before if now is None else now + before
 
 
 def _done(
@@ -272,7 +324,7 @@ def _done(
     """Return the item's last event: what the log and the events still pending add up to."""
     if (known := state.items.get(item_id)) is not None:
         whole = OpenItem(known.id, known.type, known.role, known.index)
-        whole.call_id, whole.name = known.call_id, known.name
+        whole.call_id, whole.name, whole.answers = known.call_id, known.name, known.answers
         whole.text, whole.arguments = [*known.text], [*known.arguments]
         whole.bytes, whole.annotations = [*known.bytes], [*known.annotations]
         scratch = JobState(items={item_id: whole})
@@ -319,13 +371,15 @@ def verdict_for(
 
 def ending(state: JobState, verdict: JobEnded) -> list[Data]:
     """Return the last events of the log: every open item done as far as it got, then the end."""
-    status: Literal["completed", "incomplete"] = (
-        "completed" if verdict.status == "completed" else "incomplete"
-    )
-    open_items = [each.id for each in state.items.values() if not each.done]
-    return [*(_done(state, (), item_id, status) for item_id in open_items), verdict]
+    whole = verdict.status == "completed"
+    return [*open_items(state, "completed" if whole else "incomplete"), verdict]
+
+
+def open_items(state: JobState, status: Literal["completed", "incomplete"]) -> list[ItemDone]:
+    """Return the events that end what is still open."""
+    return [_done(state, (), each.id, status) for each in state.items.values() if not each.done]
 
 
 def retraction(state: JobState) -> list[Data]:
-    """Return the events that take back everything said so far, before a retry begins again."""
-    return [ItemRetracted(item_id=item_id) for item_id in state.items]
+    """Return the events that take back what was said since the last round, before a retry."""
+    return [ItemRetracted(item_id=item_id) for item_id in list(state.items)[state.kept :]]

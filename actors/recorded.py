@@ -6,6 +6,8 @@ the event, their time is its time, and what they were apart from each other is n
 How a job ended says which message ended it. So each event gives back its cause, with every field
 that the actor copies and none that it computes: place, item, status and end are the actor's to make
 again. Two causes that leave the same log (a crash and a provider that began again) are told as one.
+What tools answered, and what humans were asked and said, was given to the job from outside: it is
+given again as it was, and no tool is called for it.
 """
 
 from __future__ import annotations
@@ -36,11 +38,14 @@ class Causes:
     def __init__(self) -> None:
         self._indexes: dict[str, int] = {}  # the provider's index of each item, by its id
         self._newest = ""  # kind of the event before
+        self._results: set[str] = set()  # items that tools answered
 
     def of(self, event: Mapping[str, Any]) -> Cause | None:  # noqa: PLR0911  a table
         """Return what made the next event of the log."""
         kind, data, at = event["kind"], event["data"], event["at"]
         before, self._newest = self._newest, kind
+        if self._is_of_a_tool(data):
+            return _message(at, "append", {"kind": kind, "data": data})
         match kind:
             case "job.started":
                 return _message(at, "start")
@@ -63,6 +68,11 @@ class Causes:
                 return _part(at, kind.removeprefix("job."), data)
             case _:  # a kind that the job's actor does not make: it was given as it is
                 return _message(at, "append", {"kind": kind, "data": data})
+
+    def _is_of_a_tool(self, data: Mapping[str, Any]) -> bool:
+        if data.get("type") == "tool_result":
+            self._results.add(data["item_id"])
+        return data.get("item_id") in self._results
 
     def _done(self, at: str, data: Mapping[str, Any]) -> Cause:
         item = data["item"]

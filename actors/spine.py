@@ -87,11 +87,13 @@ class Spine:
     mcp_settled: Settled = field(default_factory=Settled)
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
+    waiting: set[str] = field(default_factory=set)  # jobs that only wait for a human
     toolbox: Toolbox = field(default_factory=Toolbox)  # `add` a source to it
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued
     conversations: Supervisor = field(init=False)
     jobs: Supervisor = field(init=False)
     providers: Supervisor = field(init=False)
+    tool_calls: Supervisor = field(init=False)
     streams: Supervisor = field(init=False)
     subscriptions: Supervisor = field(init=False)
     erasers: Supervisor = field(init=False)

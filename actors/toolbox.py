@@ -81,12 +81,19 @@ class Toolbox:
 
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self._sources: dict[str, Source] = {}
+        self._places: dict[str, trio.Semaphore] = {}
         for source in sources:
             self.add(source)
 
     def add(self, source: Source) -> None:
         """Let callers use the tools of a source, in place of an earlier one of its kind."""
         self._sources[source.kind] = source
+
+    def place(self, caller: Caller) -> trio.Semaphore:
+        """Return what holds the caller's calls to so many at once, over all their jobs."""
+        if (places := self._places.get(caller.name)) is None:
+            places = self._places[caller.name] = trio.Semaphore(limits.TOOL_CALLS_CALLER_MAX)
+        return places
 
     async def catalog(self, caller: Caller) -> ToolCatalog:
         """Return what the caller may call now; all sources are asked at once."""

@@ -4,6 +4,7 @@
 |------------------|---------------|----------------------------------------------------------|
 | (the writer)     | store.writer  | from the opening of the store to its closing             |
 | providers        | ProviderActor | per endpoint; leaves when idle, comes back on demand     |
+| tool_calls       | ToolCall      | per call of a tool; leaves some time after its end       |
 | jobs             | Job           | per running job; leaves once its end is committed        |
 | conversations    | Conversation  | per conversation in use; leaves when idle, comes back    |
 | erasers          | LogEraser     | while there are logs to erase, and for expired streams   |
@@ -31,12 +32,14 @@ from actors.provider import ProviderActor
 from actors.spine import Spine
 from actors.stream import Stream
 from actors.subscription import Subscription
+from actors.tool import ToolCall
 from actors.watches import Watches
 from runtime import limits
 from runtime.hub import Hub
 from runtime.supervisor import Supervisor
 from store import jobs, opening
 from store.event_log import SqliteEventLog
+from store.jobs import JobRow
 from store.loop_writer import LoopWriter
 
 
@@ -49,6 +52,13 @@ class Tree:
         spine.in_memory = self.in_memory
         chance = spine.ids.random
         spine.providers = Supervisor(nursery, self._provider, name="providers", random=chance)
+        spine.tool_calls = Supervisor(
+            nursery,
+            lambda key: ToolCall(spine, key),
+            name="tool_calls",
+            random=chance,
+            idle_s=limits.JOB_IDLE_S,
+        )
         _grow(spine, nursery, self._bury)
         spine.erasers = Supervisor(
             nursery, lambda _: LogEraser(spine), name="erasers", random=chance
@@ -82,6 +92,7 @@ class Tree:
         spine.toolbox.add(McpSource(spine.mcp))
         self.supervisors = (
             spine.providers,
+            spine.tool_calls,
             spine.jobs,
             spine.conversations,
             spine.erasers,
@@ -111,6 +122,7 @@ class Tree:
                 starts_jobs=own.starts_jobs,
             )
             self._memory.providers = own.providers
+            self._memory.tool_calls = own.tool_calls
             _grow(self._memory, self._nursery, self._bury_in_memory)
         return self._memory
 
@@ -124,15 +136,19 @@ class Tree:
         await _bury(self.in_memory(), job_id)
 
     def job_runs(self) -> bool:
-        """Whether any job is being answered."""
-        return any(jobs.unfinished(spine.reader) for spine in self._spines())
+        """Whether any job is being answered; one that waits for a human can wait longer."""
+        return any(self._at_work(spine) for spine in self._spines())
+
+    def _at_work(self, spine: Spine) -> list[JobRow]:
+        return [row for row in jobs.unfinished(spine.reader) if row.id not in spine.waiting]
 
     def _spines(self) -> tuple[Spine, ...]:
         return (self.spine,) if self._memory is None else (self.spine, self._memory)
 
     async def resume_queues(self) -> None:
-        """Wake the conversations in which jobs wait; called once, after recovery."""
-        for conversation_id in jobs.conversations_waiting(self.spine.reader):
+        """Wake the conversations in which jobs wait, or stand; called once, after recovery."""
+        standing = [row.conversation_id for row in jobs.unfinished(self.spine.reader)]
+        for conversation_id in [*standing, *jobs.conversations_waiting(self.spine.reader)]:
             await self.spine.conversations.find(conversation_id)
 
     async def resume_streams(self) -> None:
@@ -146,9 +162,12 @@ class Tree:
             spine.starts_jobs = False
 
     async def interrupt(self) -> None:
-        """End every running job as interrupted; called when the grace of a shutdown is over."""
+        """End every running job as interrupted; called when the grace of a shutdown is over.
+
+        What only waits for a human goes on at the next start.
+        """
         for spine in self._spines():
-            for row in jobs.unfinished(spine.reader):
+            for row in self._at_work(spine):
                 await spine.conversations.tell(row.conversation_id, Interrupt())
 
     async def stop(self) -> None:

@@ -94,13 +94,15 @@ def _chain(dbs: Sequence[Database], job_id: str | None) -> list[Input]:
 def spoken(db: Database, rows: Iterable[MessageRow]) -> list[Input]:
     """Return the messages of a talk as the model is told them.
 
-    An answer is told as its items, with its provider's own form. One whose calls nobody has
+    An answer is told as its items, with its provider's own form. One with a call that nobody has
     answered is told by its words alone: a provider would refuse such a call.
     """
     told: list[Input] = []
     for row in rows:
         items = output_items(db, row.job_id) if row.role == "assistant" else []
-        if not items or any(item["type"] == "tool_call" for item in items):
+        results = {item.get("answers") for item in items}
+        calls = {item["id"] for item in items if item["type"] == "tool_call"}
+        if not items or calls - results:
             told.append(said(row.role, row.text))
         else:
             told += answered(row.job_id, items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import orjson
 
@@ -41,7 +41,11 @@ class MessageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as its log tells it: the fold of its events beside what was asked."""
+    """A job as its log tells it: the fold of its events beside what was asked.
+
+    Args:
+        approvals: what a human is asked and has not answered, as in `approval.requested`.
+    """
 
     id: str
     conversation_id: str
@@ -57,6 +61,16 @@ class JobView:
     created_at: str
     started_at: str | None
     ended_at: str | None
+    approvals: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalView:
+    """A question to a human that has its answer."""
+
+    id: str
+    job_id: str
+    outcome: Literal["approved", "denied"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

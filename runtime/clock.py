@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
@@ -39,10 +39,18 @@ class SystemClock:
         return self._latest_ms
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def rfc3339(at_ms: int) -> str:
     """Return the moment as RFC 3339 in UTC with milliseconds: `2026-01-31T09:00:00.000Z`."""
     seconds, ms = divmod(at_ms, 1000)
     return f"{_second(seconds)}.{ms:03d}Z"
+
+
+def from_rfc3339(at: str) -> int:
+    """Return the Unix milliseconds of a moment as `rfc3339` writes it."""
+    return (datetime.fromisoformat(at) - EPOCH) // timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=256)

@@ -9,16 +9,26 @@ kind is allowed, changing a meaning is not. `specs/contract/events.schema.json` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import orjson
 
 from runtime.clock import rfc3339
+from runtime.event_data import Data as Data  # noqa: PLC0414  everybody looks for it here
 from runtime.log import Record
+from runtime.tool_events import ApprovalRequested, ApprovalResolved, ToolProgressed, ToolsCalled
 
 ItemType: TypeAlias = Literal[
-    "message", "reasoning", "tool_call", "server_tool", "image", "citation", "refusal", "opaque"
+    "message",
+    "reasoning",
+    "tool_call",
+    "tool_result",
+    "server_tool",
+    "image",
+    "citation",
+    "refusal",
+    "opaque",
 ]
 Status: TypeAlias = Literal[
     "queued", "running", "completed", "incomplete", "failed", "aborted", "superseded", "interrupted"
@@ -34,25 +44,10 @@ EndState: TypeAlias = Literal[
     "provider_error",
     "cancelled",
 ]
+Json: TypeAlias = Mapping[str, Any] | tuple[Any, ...] | str | float | bool
 UsageSource: TypeAlias = Literal["provider", "partial", "counted"]
 JOB_END = "job.ended"  # the one kind that ends a job's stream
 CURRENT: tuple[Status, ...] = ("queued", "running")  # what `?status=active` means
-
-
-class Data:
-    """Base of the data of an event: knows its kind and how it becomes JSON."""
-
-    __slots__ = ()
-    kind: ClassVar[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON object: fields that are None are left out, `class_` is `class`."""
-        values = {each.name.rstrip("_"): getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
-        return {
-            name: value.to_json() if isinstance(value, Data) else value
-            for name, value in values.items()
-            if value is not None
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +74,9 @@ class ItemStarted(Data):
     """The model began an item; `index` is its place among the job's items, 0, 1, 2.
 
     Args:
-        call_id: of a tool call or a server tool's work.
+        call_id: of a tool call, its result, or a server tool's work.
         name: of the tool.
+        answers: of a tool's result: the item that called it.
     """
 
     kind: ClassVar[str] = "item.started"
@@ -90,6 +86,7 @@ class ItemStarted(Data):
     index: int
     call_id: str | None = None
     name: str | None = None
+    answers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +113,9 @@ class Item(Data):
 
     Args:
         native: `{wire, model, value}`: the item in its provider's own form, for the next turn.
+        is_error: of a tool's result: the tool failed, or was not called.
+        content: of a tool's result: pictures and documents, `{type, url, name}`.
+        structured: of a tool's result: what it gave as JSON.
     """
 
     kind: ClassVar[str] = "item"
@@ -131,6 +131,10 @@ class Item(Data):
     call_id: str | None = None
     name: str | None = None
     native: Mapping[str, Any] | None = None
+    answers: str | None = None
+    is_error: bool | None = None
+    content: tuple[Mapping[str, Any], ...] | None = None
+    structured: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,25 +183,6 @@ class JobNoted(Data):
     code: str
     detail: str
     count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRequested(Data):
-    """A human is asked whether a tool may be called."""
-
-    kind: ClassVar[str] = "approval.requested"
-    approval_id: str
-    item_id: str
-    question: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalResolved(Data):
-    """The human has answered, or the question has expired."""
-
-    kind: ClassVar[str] = "approval.resolved"
-    approval_id: str
-    outcome: Literal["approved", "denied", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +276,8 @@ JOB_EVENTS: tuple[type[Data], ...] = (
     ItemRetracted,
     Usage,
     JobNoted,
+    ToolsCalled,
+    ToolProgressed,
     ApprovalRequested,
     ApprovalResolved,
     JobEnded,

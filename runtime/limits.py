@@ -123,14 +123,19 @@ WEBHOOK_RETRY_MS = (1000, 60_000)  # first and longest pause before a retry (pro
 # --- tools ---
 TOOLS_MAX = 128  # tools a caller may be offered: as many functions as OpenAI takes
 TOOLS_BYTES_MAX = 512 * 1024  # of their schemas and descriptions: a model is told all of them
+TOOL_ID_CHARS = 400  # of a tool's id: a source, a set and a name
 TOOL_SCHEMA_BYTES = 64 * 1024  # of one tool's schema; the largest in use have some 20 kB
 TOOL_ARGUMENTS_BYTES = 1024 * 1024  # a document that a tool writes; a job may say no more in a go
 SCHEMA_STEPS_MAX = 20_000  # of one check of arguments: some tenths of a second of a thread
+SCHEMA_DEPTH_MAX = 100  # of them within each other: half of what Python's stack holds
+SCHEMA_STEPS_INLINE = 400  # of them on the loop, some 5 ms; then the check begins on a thread
+INLINE_ARGUMENTS_BYTES = 64 * 1024  # arguments that are read on the loop
+INLINE_RESULT_CHARS = 256 * 1024  # a result that is looked at on the loop: its digest takes 1 ms
 UNIQUE_ITEMS_MAX = 100  # a list that is checked for twins: each is compared with each
 TOOL_RESULT_BYTES = 128 * 1024  # of a result's words: some 40,000 tokens, a third of a window
 TOOL_MEDIA_BYTES = 2 * 1024 * 1024  # of a result's pictures and documents, in base64
 TOOL_URL_CHARS = 2000  # of an address that a result tells of
-TOOL_ROUNDS_MAX = 32  # how often a job's model may wait for tools; past it the job ends, and says so
+TOOL_ROUNDS_MAX = 32  # how often a job's model may wait for tools; past it the job ends
 TOOL_ROUND_CALLS_MAX = 64  # calls of one round; the rest are refused, as results
 TOOL_CALLS_MAX = 8  # calls of one job at once
 TOOL_CALLS_CALLER_MAX = 32  # calls of one caller at once, over all jobs
@@ -211,11 +216,6 @@ MCP_ROUNDS_MAX = 10  # of questions that one call may ask
 MCP_OAUTH_S = 30.0  # one request of an authorization, with its answer
 MCP_OAUTH_BYTES = 256 * 1024  # of such an answer; metadata takes a few kB
 MCP_SERVERS_MAX = 50  # of one person, the operator's too
-MCP_HEALTH_MAX = 10_000  # sessions whose latest error is remembered
-MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in this turn
-MCP_RESULT_CHARS = 256 * 1024  # of one result's words; a model's window holds little more
-MCP_RESULT_FILES_BYTES = 8 * 1024 * 1024  # of its pictures and files, in base64
-MCP_SERVERS_MAX = 50  # of one person, the operator's too
 MCP_HEADERS_MAX = 32  # of one server, and inputs of one server.json
 MCP_HEALTH_MAX = 10_000  # sessions whose latest error is remembered
 MCP_TOOLS_S = 8.0  # a server that has not listed its tools by then has none in this turn
@@ -243,6 +243,9 @@ ACTION_CHILD_BYTES = 3 * 1024 * 1024 * 1024  # address space of that child: what
 ACTION_RESULT_BYTES = 16 * 1024 * 1024  # of what the child says
 ACTION_IMPORTS_MAX = 2  # children at once; others wait
 ACTION_SERVERS_MAX = 50  # of one document
+ACTION_CALL_S = 45.0  # a call where nobody says otherwise: what other hosts of actions give one
+ACTION_ANSWER_BYTES = 1024 * 1024  # of an answer that is read; a model is told less
+ACTION_SETS_MAX = 50  # of one person
 
 # --- ingress: Runchat as an MCP server ---
 MCP_SERVED_MAX = 512  # sessions of all callers; their replays are 128 MB when all are full
@@ -258,7 +261,7 @@ MCP_SERVED_CHARS = 128 * 1024  # of one result: no model reads more; the rest is
 MCP_PROGRESS_CHARS = 2000  # of an answer's words in one notice of progress
 SEARCH_CHARS_MAX = 500  # of what is searched for
 SEARCH_BYTES = 16 * 1024 * 1024  # of messages looked through in one search, 50 ms; more goes on
-SEARCH_BURST_MESSAGES = 50  # looked through at once; then the loop is let go
+SEARCH_BURST_MESSAGES = 8  # read at once, each as long as an answer may be; then the loop is let go
 SEARCH_EXCERPT_CHARS = 240  # shown round a hit
 
 # --- ingress: connections ---

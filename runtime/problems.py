@@ -119,6 +119,13 @@ class BodyTooSlow(Refused):
     title = "The body did not come in time"
 
 
+class ApprovalResolved(Refused):
+    """The question has its answer, or has expired; the extension `outcome` says which."""
+
+    status = 409
+    title = "This was answered before"
+
+
 class EndpointExists(Refused):
     """The name is taken, by a stored endpoint or by the settings."""
 

@@ -84,6 +84,12 @@ def settle(db: Database, id: str, settlement: Settlement) -> None:
     db.execute(SETTLE, (*(getattr(settlement, name) for name in SETTLED), id))
 
 
+def are_open(db: Database) -> bool:
+    """Say whether any call is intended and not settled."""
+    sql = "SELECT 1 FROM tool_call WHERE outcome = 'intended' LIMIT 1"
+    return db.execute(sql).fetchone() is not None
+
+
 def settle_lost(db: Database, at_ms: int) -> int:
     """Settle what a dead process was doing as unknown; return how many calls that were."""
     sql = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from actors.accounts import TOKEN, Accounts
 from actors.claims import Claims
 from actors.desk import Desk
 from actors.spine import Sealing, Settled, Spine
+from actors.tooling import Source
 from actors.tree import Tree
 from runtime import limits
 from runtime.clock import Clock, SystemClock
@@ -101,6 +102,7 @@ async def open_core(
     sealing: Sealing | None = None,
     webhooks: Webhooks | None = None,
     mcp: Settled | None = None,
+    sources: Iterable[Source] = (),
 ) -> AsyncIterator[Core]:
     """Recover what a dead process left, start the actors, and stop them at the end.
 
@@ -109,6 +111,7 @@ async def open_core(
         sealing: keeps endpoints that an admin adds; None takes none.
         webhooks: delivers the wakes of subscriptions; None: they are pull-wake only.
         mcp: the operator's MCP servers; None: there are none.
+        sources: of tools, beside those that the tree makes. Only the harness gives any.
     """
     spine = Spine(
         clock=clock,
@@ -127,6 +130,8 @@ async def open_core(
     await recovery.close_interrupted(spine)
     async with trio.open_nursery() as nursery:
         tree, desk = Tree(spine, nursery), Desk(spine)
+        for source in sources:
+            spine.toolbox.add(source)
         desk.endpoints.stand()
         await tree.resume_queues()
         await tree.resume_streams()

@@ -260,7 +260,7 @@ class Rerun:
                 await spine.jobs.find(job_id)
                 actor = spine.jobs._kept[job_id].actor  # noqa: SLF001  no message says this
                 assert isinstance(actor, Job)
-                await actor._append([Foreign(message["kind"], message["data"])])  # noqa: SLF001
+                await actor.append([Foreign(message["kind"], message["data"])])
 
     async def _until_appended(self) -> None:
         while (head := self.log.head(self.stream)) is None or head.sequence < self._expected:

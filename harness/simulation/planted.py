@@ -110,7 +110,7 @@ def _talks_on(actor: TrioActor) -> None:
         parts = [part for call, part in offered if call == job.call]
         events, end = job_state.on_parts(job.state, job.answering, parts)
         if events:
-            await job._append(events)  # noqa: SLF001
+            await job.append(events)
         if end and job.phase is Phase.ANSWERING:
             job._finish(end)  # noqa: SLF001
 

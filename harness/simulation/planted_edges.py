@@ -16,7 +16,7 @@ import trio
 
 from actors.accounts import Accounts, Credentials
 from actors.conversation import AbortJob, Conversation
-from actors.job import view_of_ended
+from actors.job_view import view_of_ended
 from harness.simulation.machine import Build, WatchedCommitter
 from harness.simulation.network import Pipe
 from harness.simulation.vendor import Hand, Response, Straight

@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 
 import trio
 
+from actors import arguments
 from actors.tooling import Calling, Outcome, Policy, Tool
 from runtime.caller import Caller
 from transports.egress.providers.asked import Text
 
+CHECKS = arguments.check  # imported here, or a virtual clock would leap while a thread does it
 Does: TypeAlias = Callable[[Mapping[str, Any], Calling], Awaitable[Outcome]]
 WORDS = {
     "type": "object",

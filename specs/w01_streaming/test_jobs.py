@@ -44,6 +44,7 @@ async def test_a_job_is_accepted_with_its_message_and_its_place() -> None:
                 "created_at",
                 "started_at",
                 "ended_at",
+                "approvals",
             ]
         )
         assert (view["status"], view["model"], view["ended_at"]) == ("running", "scripted", None)

@@ -28,7 +28,7 @@ from transports.egress.providers.asked import (
 Whole: TypeAlias = Annotated[int, Field(strict=True)]
 Penalty: TypeAlias = Annotated[float, Field(strict=True, ge=-2, le=2, allow_inf_nan=False)]
 Seed: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=limits.SEED_MAX)]
-INCOMPLETE = ("length", "filter")  # reasons of an End that is finished, yet not of a whole answer
+INCOMPLETE = ("length", "filter", "tool-limit")  # reasons of an End that is no whole answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

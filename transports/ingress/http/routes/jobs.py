@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
 from quart import Blueprint, Response, g
 
 from actors import export
 from actors.desk import Order
-from actors.views import JobView, Page
+from actors.tool_loop import Answer
+from actors.views import ApprovalView, JobView, Page
 from runtime import limits
 from runtime.events import Status, TextPart
 from runtime.problems import (
+    ApprovalResolved,
     AuditUnavailable,
     Invalid,
     JobActive,
@@ -29,6 +31,10 @@ from transports.ingress.http.lists import ListQuery, id_cursor
 from transports.ingress.http.operation import Call, Nothing, operation
 
 JSONL: Final = "application/jsonl"
+Tools: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=limits.TOOL_ID_CHARS)], ...],
+    Field(max_length=limits.TOOLS_MAX),
+]
 routes = Blueprint("jobs", __name__, url_prefix="/api")
 
 
@@ -43,7 +49,10 @@ class InputPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """What to ask of a model, and what to do about a job that is running."""
+    """What to ask of a model, and what to do about a job that is running.
+
+    `tools` are the ids of those that the model may call, or `all` that the caller may.
+    """
 
     __pydantic_config__ = STRICT
     input: (
@@ -54,6 +63,16 @@ class NewJob:
     on_active: Literal["refuse", "replace", "queue"] = "refuse"
     replaces: str | None = None
     options: Mapping[str, Any] | None = None
+    tools: Literal["all"] | Tools | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAnswer:
+    """A human's word; `content` is what a tool asked for, by the question's `schema`."""
+
+    __pydantic_config__ = STRICT
+    answer: Literal["approve", "deny"]
+    content: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,26 @@ async def abort_job(call: Call[AbortBody, Nothing], id: str) -> JobView:
     return await services().desk.abort_job(call.caller, id, call.request_id)
 
 
+@routes.post("/jobs/<id>/approvals/<approval_id>")
+@operation(
+    "Answer what a human is asked in a job; answered once.",
+    body=ApprovalAnswer,
+    answers=ApprovalView,
+    problems=(ApprovalResolved, JobEnded, AuditUnavailable),
+)
+async def answer_approval(
+    call: Call[ApprovalAnswer, Nothing], id: str, approval_id: str
+) -> ApprovalView:
+    answer = Answer(
+        caller=call.caller,
+        approval_id=approval_id,
+        approves=call.body.answer == "approve",
+        content=call.body.content,
+        request_id=call.request_id,
+    )
+    return await services().desk.answer_approval(call.caller, id, answer)
+
+
 @routes.get("/jobs/<id>/export")
 @operation(
     "A job as JSON lines that replay it: its inputs, what its actor was given, and its log.",
@@ -154,4 +193,5 @@ def order_of(body: NewJob, traceparent: str) -> Order:
         on_active=body.on_active,
         replaces=body.replaces,
         options=body.options,
+        tools=body.tools,
     )
