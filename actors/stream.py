@@ -11,6 +11,7 @@ is written again now and then, and what was not written is granted when the acto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -35,7 +36,7 @@ from actors.stream_words import (
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
-from runtime.log import Record
+from runtime.log import Record, records_after
 from runtime.offsets import offset_of
 from runtime.problems import (
     BadRequest,
@@ -166,7 +167,7 @@ class Stream(TrioActor):
         bodies += stream_body.split(content_type, asked.body)
         row = self._new_row(asked, content_type)
         kind = stream_body.kind_of(content_type)
-        records = tuple(Record(n, kind, body) for n, body in enumerate(bodies, 1))
+        records = records_after(0, kind, bodies)
 
         def rows(db: Database) -> None:
             if row.source is not None and not durable.hold(db, row.source):
@@ -298,7 +299,7 @@ class Stream(TrioActor):
 
     async def _commit(self, row: DurableRow, asked: Append, bodies: list[bytes]) -> None:
         kind = stream_body.kind_of(row.content_type)
-        records = tuple(Record(n, kind, body) for n, body in enumerate(bodies, self.head + 1))
+        records = records_after(self.head, kind, bodies)
         producer = asked.producer
         closed_by = _mark(producer) if producer and asked.closes else None
 
@@ -378,7 +379,7 @@ def _require_same(kept: str, asked: str) -> None:
 
 
 def _appends(
-    stream: str, after: int, records: tuple[Record, ...], *, ends: bool
+    stream: str, after: int, records: Sequence[Record], *, ends: bool
 ) -> tuple[LogAppend, ...]:
     if not records and not ends:
         return ()

@@ -60,9 +60,26 @@ def split(content_type: str, body: bytes) -> list[bytes]:
     if not isinstance(value, list):
         return [body.strip(b" \t\r\n")]
     try:
-        return list(_elements(body.decode()))
+        return _objects(value, body) or list(_elements(body.decode()))
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is nested too deep, or has a number too long.") from error
+
+
+def _objects(value: list[Any], body: bytes) -> list[bytes] | None:
+    """Return the text of each element of an array of objects that is written without white space.
+
+    Then `},{` stands between any two of them; where it stands nowhere else, cutting there is right,
+    and five times as fast as looking for where each ends. None for any other array.
+    """
+    found = body[2:-2].split(b"},{")
+    if len(found) != len(value) or set(map(type, value)) != {dict}:
+        return None
+    try:
+        if orjson.dumps(value) != body:
+            return None
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return None
+    return [b"{%b}" % each for each in found]
 
 
 def _elements(text: str) -> list[bytes]:

@@ -30,8 +30,7 @@ from store.failures import grade, is_fsync, problem_for
 from store.streams import StreamIds, checksum_seed, end_stream
 from store.writer import Append, Write
 
-EventRow: TypeAlias = tuple[int, int, str, bytes, int]
-COLUMNS = 5
+COLUMNS, BODY = 5, 3  # of a row of `event`, and which of them is the body
 PAGE = 4096  # SQLite's page; a commit writes about one for each stream it touches, and a few more
 WIDTHS = tuple(2**power for power in range(11))
 INSERTS = {
@@ -92,10 +91,10 @@ class Committer:
         if not all(each.is_plain for each in writes):
             return None
         try:
-            rows = self._encode(append for each in writes for append in each.appends)
-            if len(rows) > WIDTHS[-1]:
+            values = self._encode(append for each in writes for append in each.appends)
+            if len(values) > COLUMNS * WIDTHS[-1]:
                 return None
-            self._insert(rows)
+            self._insert(values)
         except SequenceConflict:
             return None
         except sqlite3.Error as error:
@@ -167,22 +166,21 @@ class Committer:
                 raise
             raise AuditUnavailable("The audit entry was refused; nothing has changed.") from error
 
-    def _encode(self, appends: Iterable[Append]) -> list[EventRow]:
-        """Return the rows of the appends, each in its stream's order.
+    def _encode(self, appends: Iterable[Append]) -> list[Any]:
+        """Return the columns of all rows of the appends, each in its stream's order.
 
         Raises:
             SequenceConflict: an append is not numbered from its head on, or has no stream.
         """
-        rows: list[EventRow] = []
+        values: list[Any] = []
         for each in appends:
             stream = self._id_of(each)
-            for expected, record in enumerate(each.records, each.after + 1):
-                if record.sequence != expected:
-                    raise SequenceConflict(f"{each.stream}: {record.sequence} is not {expected}.")
-                kind, body = record.kind, record.body
+            for expected, (sequence, kind, body) in enumerate(each.records, each.after + 1):
+                if sequence != expected:
+                    raise SequenceConflict(f"{each.stream}: {sequence} is not {expected}.")
                 checksum = crc32(body, checksum_seed(stream, kind))
-                rows.append((stream, expected, kind, body, checksum))
-        return rows
+                values += (stream, expected, kind, body, checksum)
+        return values
 
     def _id_of(self, append: Append) -> int:
         found = self._ids.find(append.stream)
@@ -190,14 +188,13 @@ class Committer:
             raise SequenceConflict(f"There is no stream {append.stream}.")
         return found
 
-    def _insert(self, rows: Sequence[EventRow]) -> None:
-        for start in range(0, len(rows), WIDTHS[-1]):
-            chunk = rows[start : start + WIDTHS[-1]]
-            width = 1 << (len(chunk) - 1).bit_length()
-            values: list[Any] = [value for row in chunk for value in row]
-            values += [None] * (COLUMNS * (width - len(chunk)))
-            self.database.execute(INSERTS[width], values)
-            largest = max(len(body) for _, _, _, body, _ in chunk)
+    def _insert(self, values: Sequence[Any]) -> None:
+        for start in range(0, len(values), COLUMNS * WIDTHS[-1]):
+            chunk = values[start : start + COLUMNS * WIDTHS[-1]]
+            width = 1 << (len(chunk) // COLUMNS - 1).bit_length()
+            padding = [None] * (COLUMNS * width - len(chunk))
+            self.database.execute(INSERTS[width], [*chunk, *padding])
+            largest = max(map(len, chunk[BODY::COLUMNS]))
             let_go(self.database, INSERTS[width], COLUMNS * width, largest)
 
     @contextmanager

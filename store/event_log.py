@@ -155,14 +155,11 @@ def read_page(
         (stream_id, after, limit),
     )
     records: list[Record] = []
-    seeds: dict[str, int] = {}
     expected = after
     try:
         for sequence, kind, body, kept in rows:
             expected += 1
-            if (seed := seeds.get(kind)) is None:
-                seed = seeds[kind] = checksum_seed(stream_id, kind)
-            if sequence != expected or crc32(body, seed) != kept:
+            if sequence != expected or crc32(body, checksum_seed(stream_id, kind)) != kept:
                 if records:
                     break  # the next read begins with the damage, and says so
                 raise LogCorrupt(f"Event {expected} of stream {stream_id} is damaged or missing.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from runtime import limits
 from store.database import Database
@@ -45,6 +46,7 @@ def end_stream(db: Database, id: int) -> None:
     db.execute("UPDATE stream SET ended = 1 WHERE id = ?", (id,))
 
 
+@lru_cache(maxsize=limits.STREAM_IDS_MAX)
 def checksum_seed(stream: int, kind: str) -> int:
     """Return where the CRC-32 of an event's body begins, so that it covers stream and kind too."""
     return zlib.crc32(kind.encode(), stream)

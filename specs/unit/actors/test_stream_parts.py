@@ -35,6 +35,27 @@ def test_an_array_is_its_elements_as_they_were_written(
         assert record in body
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        ["{}"],
+        ["{}", "{}", "{}"],
+        ['{"n":1}', '{"n":2}'],
+        ['{"a":"},{"}', '{"b":1}'],
+        ['{"a":[{},{}]}'],
+        ['{"a":[{},{}]}', '{"b":{"c":[{"d":1},{"e":2}]}}'],
+        ['{"a":1}', '[{"b":1},{"c":2}]', '{"d":3}'],
+        ['{"a":1,"a":2}', '{"b":1.0}'],
+        ['{"a":"\\u00e9"}', '{"a":"é"}'],
+    ],
+)
+@pytest.mark.parametrize("comma", [",", " ,", ", "])
+def test_objects_are_cut_where_each_ends_whatever_they_hold(records: list[str], comma: str) -> None:
+    body = "[" + comma.join(records) + "]"
+    found = stream_body.split("application/json", body.encode())
+    assert found == [record.encode() for record in records]
+
+
 def test_a_value_that_is_no_array_is_one_record() -> None:
     assert stream_body.split("Application/JSON; charset=utf-8", b' {"a": [1, 2]}\n') == [
         b'{"a": [1, 2]}'
