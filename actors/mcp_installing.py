@@ -125,7 +125,7 @@ def _check(asked: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, str]) ->
     ]
     if errors:
         raise Invalid(
-            "The server wants to be told more.",
+            "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors),
             errors=errors,
             inputs=[_input(name, told) for name, told in asked.items() if not told.get("fixed")],
         )

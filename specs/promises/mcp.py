@@ -33,4 +33,5 @@ PROMISES = {
     "mcp.sign-in.scope": "What a server wants to be allowed besides is asked for at a sign-in.",
     "mcp.refresh": "A token is refreshed once for all, at the endpoint stored with its issuer.",
     "mcp.sign-out": "Who signs out or removes a server is forgotten, and the issuer told.",
+    "mcp.command": "Servers are listed, added, tried and removed from the command line.",
 }

@@ -68,6 +68,8 @@ class Client:
                 headers=headers,
                 timeout=limits.CLI_ANSWER_S,
             )
+        if response.status_code == NO_CONTENT:
+            return None
         if response.status_code not in (OK, CREATED, ACCEPTED):
             raise refusal(response.status_code, response.content)
         return json.loads(response.content)

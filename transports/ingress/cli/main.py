@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
         _abort,
         _export,
         _names,
+        _mcp,
         _link,
         _token,
         _backup,
@@ -196,6 +197,29 @@ def _names(commands: Commands) -> None:
     test.add_argument("name", metavar="NAME", help="the endpoint")
     test.add_argument("--model", metavar="MODEL", help="whom to ask (default: its first)")
     _listing(test)
+
+
+def _mcp(commands: Commands) -> None:
+    command = _add(commands, "mcp", "mcp:list_servers", "list, add, test and remove MCP servers")
+    _listing(command)
+    actions = command.add_subparsers(metavar="ACTION")
+    _listing(_add(actions, "list", "mcp:list_servers", "list your MCP servers"))
+    add = _add(actions, "add", "mcp:add", "add a server by its URL or by a server.json")
+    add.add_argument("what", metavar="URL|FILE", help="where it is, or its server.json")
+    add.add_argument("--name", metavar="NAME", help="what it is called here (needed with a URL)")
+    add.add_argument("--auth", choices=("none", "person"), help="person: you sign in there")
+    words = "sent with each request; NAME=@FILE reads it"
+    add.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help=words)
+    words = "what the server.json asks for; NAME=@FILE reads it"
+    add.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help=words)
+    _listing(add)
+    for name, words in (
+        ("test", "connect afresh and say how it went"),
+        ("remove", "remove a server, its secrets, and the sign-in there"),
+    ):
+        each = _add(actions, name, f"mcp:{name}", words)
+        each.add_argument("name", metavar="NAME", help="the server")
+        _listing(each)
 
 
 def _listing(command: argparse.ArgumentParser) -> None:
