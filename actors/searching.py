@@ -47,9 +47,7 @@ async def search(
     wanted, hits = words.casefold(), list[Hit]()
     left_bytes, seen = limits.SEARCH_BYTES, before
     while True:
-        rows = conversations.list_page(
-            db, caller, limit=limits.SEARCH_BURST_MESSAGES, before_id=seen
-        )
+        rows = conversations.list_page(db, caller, limit=limits.LIST_LIMIT_MAX, before_id=seen)
         if not rows:
             return Page(items=tuple(hits), next_cursor=None)
         for row in rows:

@@ -6,7 +6,7 @@ never send such a thing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ import trio
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from runtime import limits
 from specs.support.server import PROOF, Service, service
 from transports.egress.providers.base import Provider
 from transports.ingress.http.app import App, gate_of
@@ -119,7 +120,11 @@ def result_of(answer: httpx.Response) -> Any:
 
 
 @asynccontextmanager
-async def serving(*providers: Provider) -> AsyncIterator[Served]:
+async def serving(
+    *providers: Provider,
+    offered: Callable[[], Any] | None = None,
+    recheck_s: float = limits.RECHECK_S,
+) -> AsyncIterator[Served]:
     """Start a service with its door."""
     doors: list[Door] = []
 
@@ -127,9 +132,10 @@ async def serving(*providers: Provider) -> AsyncIterator[Served]:
         built: App = app
         known = built.extensions["services"]
         parts = {each: getattr(known, each) for each in ("desk", "log", "hub", "reader", "ids")}
-        doors.append(Door(Parts(**parts)))
+        doors.append(Door(Parts(**parts, more=offered)))
         watched: Any = PROOF.watch(app)
-        return Beside(watched, known, gate_of(known.settings), {"/mcp": doors[0]})
+        gate = gate_of(known.settings)
+        return Beside(watched, known, gate, {"/mcp": doors[0]}, recheck_s=recheck_s)
 
     async with service(providers=providers, wrap=put) as running, trio.open_nursery() as nursery:
         await nursery.start(partial(doors[0].run))

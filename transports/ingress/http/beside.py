@@ -56,10 +56,21 @@ class Beside:
     """The app of the HTTP API, and its neighbours by their paths."""
 
     def __init__(
-        self, app: App, services: Services, gate: Gate, neighbours: Mapping[str, Neighbour]
+        self,
+        app: App,
+        services: Services,
+        gate: Gate,
+        neighbours: Mapping[str, Neighbour],
+        *,
+        recheck_s: float = limits.RECHECK_S,
     ) -> None:
+        """Take what is beside what.
+
+        Args:
+            recheck_s: so often a credential is looked at again while its answer goes on.
+        """
         self._app, self._services, self._gate = app, services, gate
-        self._neighbours = neighbours
+        self._neighbours, self._recheck_s = neighbours, recheck_s
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one connection's exchange, as ASGI has it."""
@@ -68,14 +79,18 @@ class Beside:
         if neighbour is None:
             await cast("Any", self._app)(scope, receive, send)
         else:
-            await _Visit(self._services, self._gate, scope, send).run(neighbour)
+            visit = _Visit(self._services, self._gate, scope, send, self._recheck_s)
+            await visit.run(neighbour)
 
 
 class _Visit:
     """One request to a neighbour."""
 
-    def __init__(self, services: Services, gate: Gate, scope: Any, send: Send) -> None:
+    def __init__(
+        self, services: Services, gate: Gate, scope: Any, send: Send, recheck_s: float
+    ) -> None:
         self._services, self._gate, self._scope, self._send = services, gate, scope, send
+        self._recheck_s = recheck_s
         self._headers = Fields(scope["headers"])
         self._request_id = services.ids.new("req_")
         self._more: dict[bytes, str] = {}  # headers that let a page read the answer
@@ -160,7 +175,7 @@ class _Visit:
         """End the exchange once its credential counts no more."""
         credentials = Credentials.of(self._headers)
         while True:
-            await trio.sleep(limits.RECHECK_S)
+            await trio.sleep(self._recheck_s)
             self._services.authenticator.authenticate(credentials)
 
     async def _pass_on(self, message: Message) -> None:

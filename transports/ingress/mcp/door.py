@@ -93,7 +93,7 @@ class Door:
                 words = "The body is not valid JSON."
                 await saying.error(send, HTTPStatus.BAD_REQUEST, PARSE_ERROR, words)
                 return
-            if not _is_message(message):
+            if not is_message(message):
                 words = "The body is not one JSON-RPC message."
                 await saying.error(send, HTTPStatus.BAD_REQUEST, INVALID_REQUEST, words)
                 return
@@ -112,7 +112,7 @@ class Door:
         return self._engine
 
 
-def _is_message(message: Any) -> bool:
+def is_message(message: Any) -> bool:
     """Whether it is a request, a notification or an answer; the SDK reads what is in it."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         return False
