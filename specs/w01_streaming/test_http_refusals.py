@@ -26,6 +26,7 @@ BODIES = {  # a body that each operation with one takes
     "create_conversation": b"{}",
     "start_job": b'{"input": "hello"}',
     "abort_job": b"{}",
+    "answer_approval": b'{"answer": "approve"}',
     "add_endpoint": b'{"name": "up", "base_url": "https://api.example/v1"}',
     "change_endpoint": b"{}",
     "test_endpoint": b"{}",
