@@ -50,12 +50,12 @@ def main(argv: "list[str]") -> int:
 
 def start(command: str, rest: "list[str]") -> int:
     """Start one command inside `.venv`, which stands."""
-    from harness import checks, setup  # noqa: PLC0415
+    from harness import setup  # noqa: PLC0415
 
     if command == "setup":
         return 0
     if command == "test":
-        return checks.main(rest)
+        return int(importlib.import_module("harness.checks").main(rest))
     if command == "run":
         os.environ.setdefault("RUNCHAT_MODELS__DEFAULT", "local/smollm2")
         return setup.become([str(setup.BIN / "runchat"), "serve", *rest])
