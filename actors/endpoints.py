@@ -2,12 +2,12 @@
 
 What an admin adds is kept with its key sealed, and stands in the catalog at once: the jobs that run
 go on at the old settings, the next ones take the new. What the settings file says comes first: its
-names are not changed here. A key goes in and never comes out.
+names are not changed here, but by reading the file again. A key goes in and never comes out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from runtime.problems import (
     UpstreamSaid,
 )
 from runtime.secret import Secret
-from runtime.settings import Endpoint, endpoint_name, endpoint_of
+from runtime.settings import Endpoint, Settings, endpoint_name, endpoint_of
 from store import change, endpoints
 from store.database import Database
 from store.endpoints import EndpointRow
@@ -87,10 +87,28 @@ class Endpoints:
         if self._sealing is None:
             return
         for row in endpoints.list_all(self._spine.reader):
+            if row.name in self._settled:
+                continue
             try:
                 self._put(row.name, self._read(row))
             except (Invalid, ValueError):
                 log.exception("endpoint_unusable", endpoint=row.name)
+
+    async def follow(self, reloads: AsyncIterable[Settings]) -> None:
+        """Take up the endpoints of the settings file each time that it has been read again.
+
+        One that cannot stand is logged, and stays as it was.
+        """
+        async for settings in reloads:
+            before, self._settled = self._settled, settings.endpoints
+            names = sorted({*before, *self._settled})
+            changed = [each for each in names if before.get(each) != self._settled.get(each)]
+            for name in changed:
+                try:
+                    await self._take_up(name)
+                except (Invalid, ValueError):
+                    log.exception("endpoint_unusable", endpoint=name)
+            log.info("settings_read_again", endpoints=changed)
 
     def list_all(self, caller: Caller) -> tuple[EndpointView, ...]:
         """Return all endpoints, by name."""
@@ -246,7 +264,8 @@ class Endpoints:
     async def _take_up(self, name: str) -> None:
         """Let the catalog show what the store says now; the old provider closes when it is idle."""
         row = endpoints.get(self._spine.reader, name)
-        old = self._put(name, self._read(row)) if row else self._spine.catalog.remove(name)
+        settings = self._settled.get(name) or (self._read(row) if row else None)
+        old = self._put(name, settings) if settings else self._spine.catalog.remove(name)
         if old is not None:
             door = await self._spine.providers.find(name)
             with suppress(ActorDeadError, MailboxFull):

@@ -6,6 +6,8 @@ wait is bounded, so that a job which waits for a full disk does not hold up its 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 import trio
 from pykka import ActorDeadError
@@ -14,12 +16,13 @@ from actors import ending
 from actors.ending import Ending
 from actors.job import PrepareEnd, Report, Settle
 from actors.job_state import verdict_for
+from actors.provider import Hush
 from actors.spine import Spine
 from runtime import limits
 from runtime.caller import Caller
 from runtime.events import JobEnded
-from runtime.problems import Busy, LogCorrupt, NotFound, Problem
-from store import change
+from runtime.problems import Busy, LogCorrupt, MailboxFull, NotFound, Problem
+from store import change, jobs
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +51,35 @@ async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> En
     """
     with trio.move_on_after(limits.JOB_ANSWER_S):
         try:
-            close: Ending | None = await spine.jobs.ask(job_id, PrepareEnd(verdict=verdict))
+            close = await _told_to_end(spine, job_id, verdict)
         except (ActorDeadError, LogCorrupt, NotFound):
             close = await from_log(spine, job_id, verdict or verdict_for("crashed"))
         return close
     await settle(spine, job_id, committed=False)
     raise Busy("The job cannot be stopped now, since the store takes no writes.")
+
+
+async def _told_to_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> Ending | None:
+    """Ask the job, and have its provider's connection closed now: it may wait for a commit first.
+
+    In this order: a job without its call that nobody asks for an end would wait for ever.
+    """
+    message = PrepareEnd(verdict=verdict)
+    if verdict is None or (job := spine.jobs.alive(job_id)) is None:
+        asked: Ending | None = await spine.jobs.ask(job_id, message)
+        return asked
+    reply = job.ask(message, block=False)
+    _hush(spine, job_id)
+    close: Ending | None = await reply
+    return close
+
+
+def _hush(spine: Spine, job_id: str) -> None:
+    row = jobs.get_any(spine.reader, job_id)
+    provider = spine.providers.alive(row.endpoint) if row else None
+    if provider is not None:
+        with suppress(ActorDeadError, MailboxFull):
+            provider.tell(Hush(job_id=job_id))
 
 
 async def from_log(spine: Spine, job_id: str, verdict: JobEnded) -> Ending:

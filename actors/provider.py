@@ -1,7 +1,7 @@
 """The provider actor: one per endpoint; decides whose call runs, and streams its parts to the job.
 
-Owns no stream. Messages: Generate, Cancel, CallEnded, Changed. A call is a task of the actor's
-life, so a crash of the actor ends its calls and each job is told. Calls beyond the endpoint's
+Owns no stream. Messages: Generate, Cancel, Hush, CallEnded, Changed. A call is a task of the
+actor's life, so a crash of it ends its calls and each job is told. Calls beyond the endpoint's
 concurrency wait in a queue that takes users in turn, so that nobody's hundred jobs stand before
 another's one. New settings of the endpoint count for the calls that begin after them.
 After several failures in a row the circuit opens: calls are refused at once for a while.
@@ -48,6 +48,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hush:
+    """Close the call of a job at once; the job, which may be busy, is asked for its end besides."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """A call of this actor has ended, well or badly."""
 
@@ -68,7 +75,7 @@ class CallLost:
     call: str
 
 
-Message: TypeAlias = Generate | Cancel | CallEnded | Changed
+Message: TypeAlias = Generate | Cancel | Hush | CallEnded | Changed
 
 
 @dataclass(slots=True)
@@ -76,6 +83,7 @@ class Call:
     """A call under way, at the provider that stood for the endpoint when it began."""
 
     provider: Provider
+    job_id: str
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     closed: trio.Event = field(default_factory=trio.Event)
     silent_since: float = inf  # trio time of its latest part; inf while the job is the slow one
@@ -199,6 +207,10 @@ class ProviderActor(TrioActor):
                 self._admit()
             case Cancel():
                 return self._cancel(message.call)
+            case Hush():
+                for call in self.calls.values():
+                    if call.job_id == message.job_id:
+                        call.scope.cancel()
             case CallEnded():
                 self.circuit.note(failed=message.failed)
                 await self._close_retired()
@@ -229,7 +241,7 @@ class ProviderActor(TrioActor):
                 self.life.start_soon(self._turn_away, order, GONE)
             return
         while len(self.calls) < provider.concurrency and (order := self.queue.take()):
-            call = self.calls[order.call] = Call(provider=provider)
+            call = self.calls[order.call] = Call(provider=provider, job_id=order.request.job_id)
             self.life.start_soon(self._call, order, call, name=f"call {order.request.job_id}")
 
     def _cancel(self, call_id: str) -> trio.Event:

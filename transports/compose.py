@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -182,6 +182,7 @@ async def serve(
     authenticator: Authenticator | None = None,
     providers: Sequence[Provider] = (),
     offered: Callable[[], Any] | None = None,
+    reloads: AsyncIterable[Settings] | None = None,
 ) -> int:
     """Own the data folder and serve it until `stop` is set; return the exit code.
 
@@ -189,6 +190,7 @@ async def serve(
         on_ready: called once, when connections are accepted.
         authenticator: who callers are taken for; None is the real one. Only the harness gives one.
         providers: offered beside those of the settings. Only the harness gives any.
+        reloads: the settings each time that they have been read again; of them the endpoints count.
         offered: makes the `Fittings` put beside Runchat's own over MCP. Only the harness gives any.
 
     Raises:
@@ -205,7 +207,7 @@ async def serve(
         make_owner(store, data, clock, ids)
         service = _Service(settings, data, owned, store, clock, ids, providers, offered)
         try:
-            await service.run(on_ready, stop, authenticator)
+            await service.run(on_ready, stop, authenticator, reloads)
         finally:
             store.reader.close()
         return STORE_FAILED if service.store_failed else 0
@@ -243,6 +245,7 @@ class _Service:
         on_ready: Callable[[Ready], None],
         stop: trio.Event,
         authenticator: Authenticator | None,
+        reloads: AsyncIterable[Settings] | None,
     ) -> None:
         def on_fatal() -> None:
             self.store_failed = True
@@ -286,7 +289,10 @@ class _Service:
                         on_decision=counted(self.metrics),
                     ),
                 ) as core:
+                    catalog.settle(self.settings.models.default)
                     nursery.start_soon(sample_loop_lag, self.metrics)
+                    if reloads is not None:
+                        nursery.start_soon(core.desk.endpoints.follow, reloads)
                     front = self._front(core, nursery, authenticator)
                     await self._listen(core, front, on_ready, stop)
                 await catalog.aclose()

@@ -11,5 +11,7 @@ PROMISES = {
     "endpoints.fixed": "A taken name, a built-in and a configured endpoint are 409.",
     "endpoints.admin": "Only an admin changes endpoints, or sees where they are.",
     "endpoints.invalid": "Settings that cannot be are 422 with their place.",
+    "endpoints.reload": "SIGHUP has the settings file's endpoints read again, where it has one.",
+    "endpoints.default": "models.default may name a model of a stored endpoint.",
     "endpoints.test": "A test says what an endpoint can do, or why not, and is kept.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -17,6 +18,7 @@ from runtime.settings import Endpoint
 from specs.requirements import requirement
 from specs.support import talk
 from specs.support.faults import break_the_audit
+from specs.support.process import served
 from specs.support.server import Service, service
 from transports.ingress.http.routes.endpoints import EndpointChange
 
@@ -216,3 +218,42 @@ async def test_a_change_that_cannot_be_audited_does_not_happen(tmp_path: Path) -
         told = {(each.status_code, each.json()["type"]) for each in refused}
         assert told == {(503, "urn:runchat:problem:audit-unavailable")}
         assert (after["concurrency"], after["profile"]) == (8, None)
+
+
+LOOKS = 3000  # requests within which a signal is handled, each some milliseconds
+CONFIG = """
+[endpoints.up]
+base_url = "http://127.0.0.1:9/v1"
+models = [{}]
+allow_loopback = true
+"""
+
+
+@requirement("endpoints.reload")
+def test_the_settings_file_is_read_again_at_a_sighup(tmp_path: Path) -> None:
+    config = tmp_path / "my.toml"
+    config.write_text(CONFIG.format('"a"'), encoding="utf-8")
+    with served(tmp_path / "data", "--config", str(config)) as running:
+
+        def offers() -> list[str]:
+            listed = running.api.get("/api/endpoints").json()["items"]
+            return next(each["models"] for each in listed if each["name"] == "up")
+
+        assert offers() == ["up/a"]
+        config.write_text(CONFIG.format("wrong"), encoding="utf-8")
+        running.signal(signal.SIGHUP)  # it cannot be used: all stays, and the service serves
+        looks = (running.log.read_text("utf-8") for _ in range(LOOKS) if offers() == ["up/a"])
+        assert any("stay as they were" in said for said in looks)
+        config.write_text(CONFIG.format('"a", "b"'), encoding="utf-8")
+        running.signal(signal.SIGHUP)
+        assert ["up/a", "up/b"] in (offers() for _ in range(LOOKS))
+
+
+@requirement("endpoints.default")
+def test_the_default_may_be_a_model_of_a_stored_endpoint(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as running:
+        body = {"name": "up", "base_url": "http://127.0.0.1:9/v1", "models": ["m"]}
+        running.post("/api/endpoints", body | {"allow_loopback": True})
+        running.stop()
+        running.start(RUNCHAT_MODELS__DEFAULT="up/m")
+        assert running.api.get("/api/models").json()["default"] == "up/m"

@@ -57,7 +57,7 @@ def catalog_for(
         providers.append(Synthetic())
     for name, endpoint in settings.endpoints.items():
         providers.append(provider_of(name, endpoint, on_decision))
-    return Catalog(providers, default=settings.models.default or None, absent=absent)
+    return Catalog(providers, absent=absent)
 
 
 def reach_of(endpoint: EndpointSettings) -> guard.Reach:

@@ -41,6 +41,15 @@ class Catalog:
         for provider in providers:
             if self.put(provider):
                 raise Invalid.at("/model", f"Two providers are called {provider.endpoint}.")
+        self.default = ""
+        self.settle(default)
+
+    def settle(self, default: str | None) -> None:
+        """Let the named model answer where none is asked for; nothing: one of ours.
+
+        Raises:
+            Invalid: there is no such model; that of an endpoint in the store is, once it stands.
+        """
         self.default = default or next((name for name in DEFAULTS if name in self._known), "")
         if self.default:
             self.find(self.default)

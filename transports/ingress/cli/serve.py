@@ -1,7 +1,8 @@
 """`runchat serve`: the service as a process. Its flags, its one line, its signals, its end.
 
 SIGTERM, SIGINT, SIGHUP and the end of stdin (`--exit-with-parent`) all mean the same: end cleanly.
-A second SIGINT ends at once, which is safe at any moment: what was visible is on the disk.
+A second SIGINT ends at once, which is safe at any moment: what was visible is on the disk. Away
+from a terminal, and with a settings file, SIGHUP has the file's endpoints read again instead.
 Source: CONTRACT.md section 1.
 """
 
@@ -14,6 +15,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,14 +90,16 @@ async def serve(args: argparse.Namespace, settings: Settings, data: Path) -> int
         from transports import compose  # noqa: PLC0415  all there is; not for a wrong setting
 
     stop, ready = trio.Event(), Started()
+    send, reloads = trio.open_memory_channel[Settings](1)
     async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_signal, stop)
+        again = partial(read_again, args, send) if args.config and not sys.stderr.isatty() else None
+        await nursery.start(stop_on_signal, stop, again)
         if args.exit_with_parent:
             nursery.start_soon(stop_with_parent, stop)
         if sys.stderr.isatty():
             nursery.start_soon(show_link, ready, data)
         tell = partial(announce, ready, as_json=args.announce == "json")
-        status = await compose.serve(settings, data, on_ready=tell, stop=stop)
+        status = await compose.serve(settings, data, on_ready=tell, stop=stop, reloads=reloads)
         nursery.cancel_scope.cancel()
     return status
 
@@ -128,16 +132,35 @@ async def show_link(started: Started, data: Path) -> None:
     print(f"\nOpen this link, once, within five minutes:\n  {url}\n", file=sys.stderr, flush=True)
 
 
+def read_again(args: argparse.Namespace, reloads: trio.MemorySendChannel[Settings]) -> None:
+    """Hand on the settings as they are now; those that cannot be used are told and left."""
+    try:
+        reloads.send_nowait(read_settings(args))
+    except CommandFailed as problem:
+        print(f"runchat: the settings stay as they were: {problem}", file=sys.stderr, flush=True)
+    except trio.WouldBlock:
+        pass  # the latest wish waits already; it reads the file as it was a moment ago
+
+
 async def stop_on_signal(
-    stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    stop: trio.Event,
+    again: Callable[[], None] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Stop at the first signal; end at once at a second Ctrl-C."""
+    """Stop at the first signal; end at once at a second Ctrl-C.
+
+    Args:
+        again: called at a SIGHUP in place of that.
+    """
     wanted = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it ignored
         wanted.append(signal.SIGHUP)
     with trio.open_signal_receiver(*wanted) as signals:
         task_status.started()
         async for number in signals:
+            if number == signal.SIGHUP and again is not None:
+                again()
+                continue
             if number == signal.SIGINT and stop.is_set():
                 os._exit(Exit.ABORTED)
             if sys.stderr.isatty() and not stop.is_set():
