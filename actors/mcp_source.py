@@ -35,8 +35,9 @@ class McpSource:
 
     kind: str = "mcp"
 
-    def __init__(self, servers: McpServers) -> None:
-        self._servers = servers
+    def __init__(self, servers: McpServers, patience_s: float = limits.MCP_TOOLS_S) -> None:
+        """Take the registry, and how long a server may take to list its tools."""
+        self._servers, self._patience_s = servers, patience_s
 
     async def tools(self, caller: Caller) -> Sequence[Tool]:
         """Return the tools of all servers that are in use and need nobody to sign in first."""
@@ -50,7 +51,7 @@ class McpSource:
         return [tool for name in sorted(listed) for tool in listed[name]]
 
     async def _listed(self, caller: Caller, server: Installed, into: dict[str, list[Tool]]) -> None:
-        with trio.move_on_after(limits.MCP_TOOLS_S):
+        with trio.move_on_after(self._patience_s):
             try:
                 catalog = await self._servers.sessions.list(caller, server.name)
             except Problem as problem:

@@ -34,4 +34,11 @@ PROMISES = {
     "mcp.refresh": "A token is refreshed once for all, at the endpoint stored with its issuer.",
     "mcp.sign-out": "Who signs out or removes a server is forgotten, and the issuer told.",
     "mcp.command": "Servers are listed, added, tried and removed from the command line.",
+    "mcp.asks": "A server's question and its progress reach the person who waits for the call.",
+    "mcp.hostile.silent": "A server that never answers costs its own calls, which are cancelled.",
+    "mcp.hostile.turns": "A tool that changes between list and call is not called.",
+    "mcp.hostile.lies": "A schema that cannot be, and a result that is not as promised, are told.",
+    "mcp.hostile.twins": "A tool named like another takes nothing from it.",
+    "mcp.hostile.floods": "A flood or an answer without end costs its own session, in bounds.",
+    "mcp.hostile.leads": "A server's redirect to another place is not followed.",
 }

@@ -12,6 +12,7 @@ import trio
 
 from specs.support.mcp_program import NAMES, answer
 
+MEBIBYTE = 2**20 * b"x"
 HEAD_END = b"\r\n\r\n"
 Answers: TypeAlias = Callable[[dict[str, Any], list[str]], dict[str, Any] | None]
 
@@ -23,6 +24,8 @@ class Asked:
     url: str = ""
     methods: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    redirect: str = ""  # where every request is sent on to
+    endless: bool = False  # whether a call is answered by a gigabyte
 
 
 async def requests(stream: trio.SocketStream) -> AsyncGenerator[tuple[str, bytes], None]:
@@ -54,6 +57,9 @@ async def serving(answers: Answers = answer) -> AsyncIterator[Asked]:
     asked, names = Asked(), list(NAMES)
 
     async def reply(first: str, body: bytes) -> bytes:
+        if asked.redirect:
+            there = f"307 Temporary Redirect\r\nLocation: {asked.redirect}"
+            return told(there)
         if not first.startswith("post"):
             return told("405 Not Allowed")
         message = json.loads(body)
@@ -68,6 +74,10 @@ async def serving(answers: Answers = answer) -> AsyncIterator[Asked]:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the client has left
             async with aclosing(requests(stream)) as coming:
                 async for first, body in coming:
+                    if asked.endless and b"tools/call" in body:
+                        await stream.send_all(told("200 OK").replace(b": 0", b": %d" % 2**30))
+                        while True:
+                            await stream.send_all(MEBIBYTE)
                     await stream.send_all(await reply(first, body))
 
     async with trio.open_nursery() as nursery:
