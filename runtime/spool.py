@@ -3,7 +3,8 @@
 A desktop app that owns the service may never read its stderr; the pipe fills up after 64 KiB, and a
 write that waits for it would hold the loop and with it every conversation. So lines wait here and a
 thread writes them. What no longer fits is dropped and counted, and the count is told when the
-reader comes back. At the end the thread has a moment to write the rest.
+reader comes back. At the end the thread has a moment to write the rest. To wake a thread holds up
+who does it; so this one, once awake, looks again by itself until a while has passed without a line.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Spool:
         self._lines: deque[str] = deque()
         self._lock = threading.Lock()  # held for a few instructions, never across a write
         self._dropped = 0
+        self._rests = True  # the thread has to be woken
         self._ready = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -36,11 +38,13 @@ class Spool:
                 self._dropped += 1
                 return
             self._lines.append(text)
+            rested, self._rests = self._rests, False
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log", daemon=True)
             self._thread.start()
             atexit.register(self.close)
-        self._ready.set()
+        if rested:
+            self._ready.set()
 
     def flush(self) -> None:
         """Do nothing: the thread flushes."""
@@ -55,10 +59,18 @@ class Spool:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._ready.wait()
-            self._closing.wait(limits.LOG_GATHER_S)
             self._ready.clear()
-            while text := self._next():
-                self._put(text)
+            self._closing.wait(limits.LOG_GATHER_S)
+            while not self._may_rest():
+                while text := self._next():
+                    self._put(text)
+                self._closing.wait(limits.LOG_GATHER_S)
+
+    def _may_rest(self) -> bool:
+        """Whether nothing has come since the last look; then the next line has to wake us."""
+        with self._lock:
+            self._rests = not self._lines and not self._dropped
+            return self._rests
 
     def _next(self) -> str:
         """Return what is to be written next; "" where nothing waits."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 
 import pytest
 
+from runtime import limits
 from runtime.spool import Spool
 
 LINE = "x" * 99 + "\n"
@@ -40,6 +42,22 @@ def test_lines_come_in_order_and_the_last_is_written_at_the_end() -> None:
         spool.close()
     with os.fdopen(reading, encoding="ascii") as pipe:
         assert pipe.read().split() == [str(number) for number in range(500)]
+
+
+def test_each_line_comes_whether_its_writer_finds_the_thread_awake_or_at_rest() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="ascii") as stream:
+        spool = Spool(stream)
+        came: list[bytes] = []
+        for number in range(12):
+            spool.write(f"{number}\n")
+            assert select.select([reading], [], [], 10)[0] == [reading]
+            came.append(os.read(reading, 100))
+            if number % 4 == 3:  # meanwhile it has gone to rest
+                assert select.select([reading], [], [], 3 * limits.LOG_GATHER_S)[0] == []
+        spool.close()
+    os.close(reading)
+    assert b"".join(came).split() == [str(number).encode() for number in range(12)]
 
 
 def test_a_reader_that_has_left_ends_nothing() -> None:
