@@ -34,15 +34,15 @@ from store.turns import TurnRow
 from store.writer import Append
 
 
-def first_records(row: JobRow, at_ms: int) -> tuple[Record, ...]:
-    """Return the beginning of a job's log: `job.started`."""
+def first_records(row: JobRow, at_ms: int, more: Sequence[Data] = ()) -> tuple[Record, ...]:
+    """Return the beginning of a job's log: `job.started`, and `more` that happened at once."""
     started = JobStarted(
         model=row.model,
         endpoint=row.endpoint,
         conversation_id=row.conversation_id,
         message_id=row.message_id,
     )
-    return records(0, [started], at_ms)
+    return records(0, [started, *more], at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +58,18 @@ class Birth:
 
     @classmethod
     def of(
-        cls, row: JobRow, said: Sequence[TextPart], at_ms: int, turn: TurnRow | None = None
+        cls,
+        row: JobRow,
+        said: Sequence[TextPart],
+        at_ms: int,
+        turn: TurnRow | None = None,
+        more: Sequence[Data] = (),
     ) -> Birth:
-        """Return what is written for `row`, which is running or queued."""
+        """Return what is written for `row`, which is running or queued.
+
+        Args:
+            more: what happened in a running job at once.
+        """
         runs = row.status == "running"
         message = MessageRow(
             id=row.message_id,
@@ -76,12 +85,12 @@ class Birth:
         place: Data = JobCurrent(job_id=row.id) if runs else JobQueued(job_id=row.id)
         appends: tuple[Append, ...] = ()
         if runs:
-            first = first_records(row, at_ms)
+            first = first_records(row, at_ms, more)
             appends = (Append(stream=stream_of(row.id), after=0, records=first),)
         return cls(
             row=row,
             message=message,
-            view=view_of_ended(row, 1 if runs else 0),
+            view=view_of_ended(row, 1 + len(more) if runs else 0),
             events=(added, place),
             appends=appends,
             turn=turn,

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from runtime.caller import Caller
 from store.database import Database
 
-Kind: TypeAlias = Literal["talk", "turn", "thread"]
+Kind: TypeAlias = Literal["talk", "turn", "thread", "tool"]
 COLUMNS = "id, tenant, user, title, created_at_ms, kind"
 AFTER_ALL_IDS = "~"  # sorts behind every id: they are lower-case letters, digits and `_`
 

@@ -21,6 +21,13 @@ PROMISES = {
     "approvals.foreign": "Nobody else can answer a question, or see that it is there.",
     "approvals.questions": "A tool may ask the user, who answers by its schema, or not.",
     "approvals.survive": "A job that waits for a human goes on after a restart.",
+    "direct.list": "A caller sees the tools that it may call, with their schemas.",
+    "direct.call": "A call without a model is a job with a log of its own.",
+    "direct.idempotent": "A call with a key is made once.",
+    "direct.refused": "A call that cannot be made is refused before anything happens.",
+    "direct.rate": "Calls beyond a caller's allowance are told to wait.",
+    "direct.evidence": "Whoever chooses to call, the evidence is the same.",
+    "replay.tools": "A job with tools is the same again, with what they had answered.",
     "tools.evidence": "A call leaves a row before it is made, settled once after, then unchanging.",
     "tools.unknown": "What a dead process was calling is settled as unknown, and listed.",
 }

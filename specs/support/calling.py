@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import trio
 
 from runtime.caller import Caller
 from specs.support import talk
@@ -67,9 +66,9 @@ async def bench() -> AsyncIterator[Bench]:
         yield Bench(running, await running.client(), model, shelf)
 
 
-async def calls(call: Call, *wanted: tuple[str, str]) -> None:
-    """Let the model call tools: name and arguments of each."""
-    for index, (name, arguments) in enumerate(wanted):
+async def calls(call: Call, *wanted: tuple[str, str], first: int = 0) -> None:
+    """Let the model call tools: name and arguments of each, as its items from `first` on."""
+    for index, (name, arguments) in enumerate(wanted, first):
         call_id = f"c{index}"
         await call.say.send(ItemStart(index=index, type="tool_call", call_id=call_id, name=name))
         await call.say.send(Delta(index=index, arguments=arguments))
@@ -84,9 +83,3 @@ def results(view: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
         for item in view["items"]
         if item["type"] == "tool_result"
     ]
-
-
-async def cancelled(shelf: Shelf) -> None:
-    """Wait until some call has been cancelled."""
-    while not shelf.cancelled:
-        await trio.lowlevel.checkpoint()

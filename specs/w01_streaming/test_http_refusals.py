@@ -27,6 +27,7 @@ BODIES = {  # a body that each operation with one takes
     "start_job": b'{"input": "hello"}',
     "abort_job": b"{}",
     "answer_approval": b'{"answer": "approve"}',
+    "call_tool": b"{}",
     "add_endpoint": b'{"name": "up", "base_url": "https://api.example/v1"}',
     "change_endpoint": b"{}",
     "test_endpoint": b"{}",

@@ -41,6 +41,7 @@ from transports.ingress.http.routes import (
     streams,
     subscriptions,
     threads,
+    tools,
     ui_chat,
 )
 from transports.ingress.http.sockets import Send, SocketMail
@@ -57,6 +58,7 @@ BLUEPRINTS: Final = (
     endpoints.routes,
     mcp.routes,
     mcp_sign_in.routes,
+    tools.routes,
     responses.routes,
     threads.routes,
     completions.routes,
