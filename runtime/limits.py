@@ -214,6 +214,7 @@ MCP_PAUSE_S = (0.2, 10.0)  # first and longest pause before a failed connection 
 MCP_SILENCE_S = 300.0  # a server may be silent so long in the middle of an answer
 MCP_MESSAGE_BYTES = 4 * 1024 * 1024  # of one message: a line, or an event
 MCP_BODY_BYTES = 64 * 1024 * 1024  # of one HTTP answer; a stream of changes is one
+MCP_TASK_POLL_S = (0.05, 30.0)  # least and most between two questions about a task
 MCP_ROUNDS_MAX = 10  # of questions that one call may ask
 MCP_OAUTH_S = 30.0  # one request of an authorization, with its answer
 MCP_OAUTH_BYTES = 256 * 1024  # of such an answer; metadata takes a few kB

@@ -41,4 +41,5 @@ PROMISES = {
     "mcp.hostile.twins": "A tool named like another takes nothing from it.",
     "mcp.hostile.floods": "A flood or an answer without end costs its own session, in bounds.",
     "mcp.hostile.leads": "A server's redirect to another place is not followed.",
+    "mcp.tasks": "Who calls waits for the end of a task; its questions reach the person.",
 }

@@ -36,6 +36,7 @@ from transports.egress.mcp.callbacks import OURSELVES, asking, rooting, sampling
 from transports.egress.mcp.contained import Contained, said
 from transports.egress.mcp.flows import SignInNeeded, flow_for
 from transports.egress.mcp.servers import HttpServer, Person, Server, oauth_reach_of, reach_of
+from transports.egress.mcp.tasks import Tasks
 from transports.egress.mcp.vault import Kept, Vault
 from transports.egress.mcp.words import (
     SIGN_IN_NEEDED,
@@ -174,6 +175,7 @@ async def _open(
         sampling_callback=sampling(means.sampler) if means.sampler else None,
         list_roots_callback=rooting(means.roots) if means.roots is not None else None,
         input_required_max_rounds=limits.MCP_ROUNDS_MAX,
+        extensions=(Tasks(),),
         cache=None,  # the session's actor keeps the list, with its version
     )
     async with client, trio.open_nursery() as nursery:
