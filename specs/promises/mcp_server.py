@@ -7,6 +7,7 @@ PROMISES = {
     "mcp-server.search": "A search finds words in the caller's titles and messages, in any case.",
     "mcp-server.tenants": "What is another tenant's does not exist, a session's id included.",
     "mcp-server.gate": "Host, Origin, credential and body are judged as everywhere.",
+    "mcp-server.own-tools": "The caller's tools are called as jobs, with approval and evidence.",
     "mcp-server.audited": "A question is audited with its first write, or does not happen.",
     "mcp-server.abort": "A client that leaves a question ends its job.",
     "mcp-server.tasks": "A question is a task where the client knows tasks; its id is the job's.",

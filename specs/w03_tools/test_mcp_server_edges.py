@@ -9,8 +9,8 @@ import trio
 
 from harness.mcp.fixtures.rest import fittings
 from runtime import limits
-from runtime.problems import AuditUnavailable
 from specs.requirements import requirement
+from specs.support.faults import break_the_audit
 from specs.support.mcp_served import MEDIA, Served, call, result_of, serving
 from specs.support.scripted import Scripted
 from store import tokens
@@ -76,21 +76,13 @@ async def test_a_question_leaves_its_evidence_in_its_own_transaction() -> None:
 @requirement("mcp-server.audited")
 async def test_what_cannot_be_audited_does_not_happen() -> None:
     async with serving() as served, served.client() as client:
-        broken: Any = served.service.services.desk
-        before = broken._spine.writer
-
-        class NoAudit:
-            async def write(self, _: Write[Any]) -> Any:
-                raise AuditUnavailable("The audit trail cannot be written.")
-
-        broken._spine.writer = NoAudit()
+        await break_the_audit(served.service)
         refused = await client.call_tool("ask", {"input": "Go"})
-        broken._spine.writer = before
         listed = await client.call_tool("list_conversations", {})
 
     assert refused.is_error is True
     assert [each.model_dump()["text"] for each in refused.content] == [
-        "The audit trail cannot be written."
+        "The audit entry was refused; nothing has changed."
     ]
     assert listed.structured_content["items"] == []
 

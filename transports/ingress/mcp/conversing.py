@@ -1,35 +1,29 @@
 """Conversations as MCP tools: list them, read one, search them all, and ask a model.
 
-A question is a job like any other: its task id is the job's id, so that a task outlives the
-connection, and the service. Progress tells the words as they come. A client that cancels a question
-ends its job. Everything goes by the desk, as the HTTP routes do, with its audit and its refusals.
+A question is a job like any other. Everything goes by the desk, as the HTTP routes do, with its
+audit and its refusals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal
 
-import trio
 from mcp.server.context import HandlerResult
-from mcp_types import CallToolRequestParams, CallToolResult, ContentBlock, TextContent, Tool
+from mcp_types import CallToolRequestParams, CallToolResult, Tool
 from pydantic import Field
 
 from actors import searching
 from actors.desk import Desk, Order
-from actors.ending import stream_of
-from actors.views import JobView
 from runtime import limits
 from runtime.caller import Caller
-from runtime.events import CURRENT, JOB_END, TextPart, decode
-from runtime.hub import Hub
-from runtime.log import EventLog, Subscription
-from runtime.problems import Invalid, JobEnded
+from runtime.events import TextPart
+from runtime.problems import Invalid
 from store.database import Database
 from transports.ingress.mcp.arguments import STRICT, Act, capped, told
-from transports.ingress.mcp.shelf import Asker, Context, takes_tasks
+from transports.ingress.mcp.jobs import Jobs
+from transports.ingress.mcp.shelf import Asker, Context
 
 TITLE_CHARS: Final = 80  # of a conversation that begins with a question
 Limit = Annotated[int, Field(ge=1, le=100, description="How many at most.")]
@@ -92,10 +86,10 @@ class Ask:
 
 
 class Conversing:
-    """The shelf of conversations, and the keeper of the tasks that are jobs."""
+    """The shelf of conversations."""
 
-    def __init__(self, desk: Desk, log: EventLog, hub: Hub, reader: Database) -> None:
-        self._desk, self._log, self._hub, self._reader = desk, log, hub, reader
+    def __init__(self, desk: Desk, jobs: Jobs, reader: Database) -> None:
+        self._desk, self._jobs, self._reader = desk, jobs, reader
         acts: tuple[Act[Any], ...] = (
             Act(
                 name="ask",
@@ -132,6 +126,11 @@ class Conversing:
         )
         self._acts = {act.name: act for act in acts}
         self._tools = tuple(act.tool() for act in acts)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What they are called."""
+        return frozenset(self._acts)
 
     async def tools(self, _: Asker) -> Sequence[Tool]:
         """Return the four tools; they are everybody's."""
@@ -200,51 +199,12 @@ class Conversing:
         self._desk.check(order)  # before a conversation is begun for it
         home = wanted.conversation_id or await self._begin(asker, wanted.input)
         job = await self._desk.start_job(asker.caller, home, order, None, asker.request_id)
-        if takes_tasks(ctx):
-            return {**_task_of(job), "resultType": "task"}
-        try:
-            await self._follow(ctx, job.id)
-        except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                await self.cancel(asker, job.id)
-            raise
-        return _result_of(await self._desk.job(asker.caller, job.id))
+        return await self._jobs.run(ctx, asker, job)
 
     async def _begin(self, asker: Asker, question: str) -> str:
         title = " ".join(question.split())[:TITLE_CHARS]
         view = await self._desk.create_conversation(asker.caller, title, None, asker.request_id)
         return view.id
-
-    async def _follow(self, ctx: Context, job_id: str) -> None:
-        """Wait for the job's end, and tell its words as they come."""
-        stream = stream_of(job_id)
-        reading = Subscription(self._log, self._hub, stream, after=0, terminal=JOB_END)
-        said = 0
-        while not reading.ended:
-            segments = reading.read()
-            if not segments:
-                await reading.wait()
-                continue
-            bodies = [body for each in segments for body in each.bodies]
-            words = "".join(map(_words_of, bodies))
-            said += len(words)
-            if words:
-                telling = words[-limits.MCP_PROGRESS_CHARS :]
-                await ctx.session.report_progress(float(said), message=telling)
-
-    async def task(self, asker: Asker, task_id: str) -> Mapping[str, Any]:
-        """Return a job as a task."""
-        return _task_of(await self._desk.job(asker.caller, task_id), detailed=True)
-
-    async def answer(self, asker: Asker, task_id: str, answers: Mapping[str, Any]) -> None:
-        """Pass over the answers: a job asks nothing of this client."""
-        del answers
-        await self._desk.job(asker.caller, task_id)
-
-    async def cancel(self, asker: Asker, task_id: str) -> None:
-        """End the job; one that has ended stays as it is."""
-        with suppress(JobEnded):
-            await self._desk.abort_job(asker.caller, task_id, asker.request_id)
 
 
 def _position(cursor: str | None) -> int:
@@ -253,51 +213,3 @@ def _position(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdigit()) or int(cursor) > limits.ORDINAL_MAX:
         raise Invalid("/cursor: This is no cursor of this list.")
     return int(cursor)
-
-
-def _words_of(body: bytes) -> str:
-    """Return the words that an event adds to the answer."""
-    event = decode(body)
-    return (event["data"].get("text") or "") if event["kind"] == "item.delta" else ""
-
-
-def _answer_of(job: JobView) -> str:
-    said = [item for item in job.items if item["type"] in {"message", "refusal"}]
-    return "".join(item.get("text") or "" for item in said)
-
-
-def _result_of(job: JobView) -> CallToolResult:
-    """Return what came of a question; an unfinished answer is never shown as a finished one."""
-    text, truncated = capped(_answer_of(job), f"/api/jobs/{job.id}")
-    known = {
-        "conversation_id": job.conversation_id,
-        "job_id": job.id,
-        "status": job.status,
-        "model": job.model,
-        "text": text,
-        "truncated": truncated,
-    }
-    content: list[ContentBlock] = [TextContent(text=text)]
-    finished = job.status == "completed"
-    if not finished:
-        why = f" ({job.reason})" if job.reason else ""
-        content.append(TextContent(text=f"[The answer ended {job.status}{why}.]"))
-    return CallToolResult(content=content, structured_content=known, is_error=not finished)
-
-
-def _task_of(job: JobView, *, detailed: bool = False) -> dict[str, Any]:
-    status = "working" if job.status in CURRENT else "completed"
-    if job.status == "aborted":
-        status = "cancelled"
-    task: dict[str, Any] = {
-        "taskId": job.id,
-        "status": status,
-        "createdAt": job.created_at,
-        "lastUpdatedAt": job.ended_at or job.started_at or job.created_at,
-        "ttlMs": None,  # as long as the job is kept
-        "pollIntervalMs": limits.MCP_POLL_MS,
-    }
-    if detailed and status == "completed":
-        result = _result_of(job).model_dump(mode="json", by_alias=True, exclude_none=True)
-        task["result"] = result
-    return task

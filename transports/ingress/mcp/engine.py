@@ -20,8 +20,10 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import TooManyRequests
+from transports.ingress.mcp.calling import Calling
 from transports.ingress.mcp.conversing import Conversing
 from transports.ingress.mcp.door import Parts
+from transports.ingress.mcp.jobs import Jobs
 from transports.ingress.mcp.server import build
 from transports.ingress.mcp.sessions import Sessions
 from transports.ingress.mcp.shelf import ASKER, Asker, Keeper, Shelf
@@ -47,9 +49,11 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._ids = parts.ids
-        talk = Conversing(parts.desk, parts.log, parts.hub, parts.reader)
+        jobs = Jobs(parts.desk, parts.log, parts.hub)
+        talk = Conversing(parts.desk, jobs, parts.reader)
+        called = Calling(parts.desk, jobs, talk.names)
         more = parts.more() if parts.more else Fittings()
-        shelves, keepers = (talk, *more.shelves), (talk, *more.keepers)
+        shelves, keepers = (talk, *more.shelves, called), (jobs, *more.keepers)
         self._server = build(shelves, keepers, version("runchat"))
         if more.extend is not None:
             more.extend(self._server)
