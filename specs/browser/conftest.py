@@ -61,8 +61,8 @@ def mortal(tmp_path: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Service]:
-    service = Service(data)
+def running(data: Path, *flags: str) -> Iterator[Service]:
+    service = Service(data, *flags)
     service.start()
     try:
         yield service

@@ -22,8 +22,8 @@ ENDLESS = 100_000  # deltas: longer than any spec
 class Service:
     """One service on one folder."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path, *flags: str) -> None:
+        self.data, self.flags = data, flags
         self.port = 0
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -33,7 +33,7 @@ class Service:
         command = [str(RUNCHAT), "serve", "--port", str(self.port), "--announce", "json"]
         with self.data.with_suffix(".log").open("a") as log:
             self.process = subprocess.Popen(
-                [*command, "--data", str(self.data)],
+                [*command, "--data", str(self.data), *self.flags],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

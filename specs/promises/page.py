@@ -16,4 +16,5 @@ PROMISES = {
     "page.headers": "The page has a strict CSP, nosniff, and no frame may hold it.",
     "page.accessible": "axe finds nothing, and the live region speaks sentences and the end state.",
     "page.keyboard": "Focus stays in the composer, and everything is reached by keyboard.",
+    "page.approvals": "A person sees what waits for their word, and approves or denies it.",
 }

@@ -80,6 +80,16 @@ export function abortJob(job) {
   return call("POST", `/api/jobs/${encodeURIComponent(job)}/abort`, { body: {} });
 }
 
+/** @param {string} job @param {string} approval @param {{ answer: "approve" | "deny", content?: object }} body */
+export function answerApproval(job, approval, body) {
+  return call("POST", `/api/jobs/${encodeURIComponent(job)}/approvals/${encodeURIComponent(approval)}`, { body });
+}
+
+/** Whether there are tools that may be called. @returns {Promise<boolean>} */
+export async function hasTools() {
+  return (await call("GET", "/api/tools")).items.length > 0;
+}
+
 /** @returns {Promise<{ models: string[], chosen: string | null }>} */
 export async function readModels() {
   const answer = await call("GET", "/api/models");

@@ -12,10 +12,12 @@ import { INPUT_CHARACTERS } from "./limits.js";
  * @property {HTMLButtonElement} instead
  * @property {HTMLButtonElement} stop
  * @property {HTMLSelectElement} model
+ * @property {HTMLInputElement} tools
  * @property {HTMLElement} complaint
  */
 
 const CHOSEN_MODEL = "runchat.model";
+const CHOSEN_TOOLS = "runchat.tools";
 
 export class Composer {
   #parts;
@@ -41,6 +43,7 @@ export class Composer {
       this.focus();
     });
     parts.model.addEventListener("change", () => localStorage.setItem(CHOSEN_MODEL, parts.model.value));
+    parts.tools.addEventListener("change", () => localStorage.setItem(CHOSEN_TOOLS, String(parts.tools.checked)));
   }
 
   focus() {
@@ -67,6 +70,18 @@ export class Composer {
     const chosen = [localStorage.getItem(CHOSEN_MODEL), preferred].find((id) => id !== null && models.includes(id));
     if (chosen != null) model.value = chosen;
     model.closest("label")?.toggleAttribute("hidden", models.length === 0);
+  }
+
+  /** There are tools, or none. @param {boolean} there */
+  offerTools(there) {
+    const { tools } = this.#parts;
+    tools.checked = there && localStorage.getItem(CHOSEN_TOOLS) === "true";
+    tools.closest("label")?.toggleAttribute("hidden", !there);
+  }
+
+  /** Whether the model may call tools. */
+  get tools() {
+    return this.#parts.tools.checked;
   }
 
   /** The model to ask, or null for the service's own choice. */

@@ -26,6 +26,7 @@
  * @property {string | null} superseded_by
  * @property {string | null} started_at
  * @property {string | null} ended_at
+ * @property {import("./approval.js").Asked[]} approvals what a person is asked and has not answered
  */
 
 const TEXTUAL = new Set(["message", "reasoning", "refusal"]);
@@ -42,6 +43,7 @@ export const WAITING = Object.freeze({
   superseded_by: null,
   started_at: null,
   ended_at: null,
+  approvals: [],
 });
 
 /**
@@ -67,6 +69,10 @@ export function fold(view, event) {
       return { ...next, items: view.items.map((item) => (item.id === data.item_id ? data.item : item)) };
     case "item.retracted":
       return { ...next, items: view.items.filter((item) => item.id !== data.item_id) };
+    case "approval.requested":
+      return { ...next, approvals: [...view.approvals, data] };
+    case "approval.resolved":
+      return { ...next, approvals: view.approvals.filter((asked) => asked.approval_id !== data.approval_id) };
     case "usage":
       return { ...next, usage: data };
     case "job.ended":
@@ -77,6 +83,7 @@ export function fold(view, event) {
         error: data.error ?? null,
         superseded_by: data.superseded_by ?? null,
         ended_at: at,
+        approvals: [],
       };
     default:
       return next;

@@ -1,6 +1,6 @@
 // The page: puts the parts together and says which conversation is open. The hash of the address names it.
 
-import { abortJob, endSession, readModels, Refusal } from "./api.js";
+import { abortJob, endSession, hasTools, readModels, Refusal } from "./api.js";
 import { Composer } from "./composer.js";
 import { Follower } from "./follow.js";
 import { BACKOFF_FIRST_MS, BACKOFF_LONGEST_MS, BANNER_MS } from "./limits.js";
@@ -56,11 +56,13 @@ const composer = new Composer(
     instead: part("instead"),
     stop: part("stop"),
     model: part("model"),
+    tools: part("tools"),
     complaint: part("complaint"),
   },
   (input, on_active) => {
     transcript.pin();
-    outbox.send({ conversation: room?.id ?? null, draft, input, model: composer.model, on_active });
+    const { model, tools } = composer;
+    outbox.send({ conversation: room?.id ?? null, draft, input, model, tools, on_active });
   },
   () => {
     const job = room?.dialogue.current;
@@ -190,6 +192,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 void persist(readModels).then((found) => found && composer.offer(found.models, found.chosen)).catch(() => composer.offer([], null));
+void persist(hasTools).then((there) => composer.offerTools(there ?? false)).catch(() => {});
 void persist(() => sidebar.refresh()).catch(() => {}).finally(update);
 void enter();
 void outbox.run();

@@ -13,6 +13,7 @@ import { randomKey } from "./random_key.js";
  * @property {string} draft names the conversation to be made; letters of one draft share it
  * @property {string} input
  * @property {string | null} model
+ * @property {boolean} tools the model may call what there is
  * @property {"refuse" | "replace" | "queue"} on_active
  */
 /**
@@ -79,8 +80,8 @@ export class Outbox {
       this.#listener.opened(letter, made);
       this.#changed();
     }
-    const { input, model, on_active } = letter;
-    const body = { input, on_active, ...(model === null ? {} : { model }) };
+    const { input, model, on_active, tools } = letter;
+    const body = { input, on_active, ...(model === null ? {} : { model }), ...(tools ? { tools: "all" } : {}) };
     return call("POST", `/api/conversations/${encodeURIComponent(letter.conversation ?? "")}/jobs`, { body, key: letter.key });
   }
 

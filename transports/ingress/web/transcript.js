@@ -1,5 +1,6 @@
 // The turns of a conversation on the page. A turn that did not change is not touched.
 
+import { Approval } from "./approval.js";
 import { isSpoken } from "./fold.js";
 import { GrowingText } from "./growing_text.js";
 import { PINNED_PIXELS } from "./limits.js";
@@ -84,10 +85,13 @@ class TurnOnPage {
   #asked;
   /** @type {Map<string, ItemOnPage>} */
   #items = new Map();
+  #asking = make("div", "asking");
+  /** @type {Map<string, Approval>} */
+  #approvals = new Map();
 
   constructor() {
     this.#asked = new GrowingText(this.#question);
-    this.element.append(this.#question, this.#answer, this.#state);
+    this.element.append(this.#question, this.#answer, this.#asking, this.#state);
   }
 
   /** Its place in the conversation, 1 for the first. @param {number} number */
@@ -116,8 +120,25 @@ class TurnOnPage {
     }
     for (const item of items) this.#item(item).show(item);
     this.#answer.hidden = items.length === 0;
+    this.#ask(turn);
     const words = stateWords(turn);
     if (this.#state.textContent !== words) this.#state.textContent = words;
+  }
+
+  /** @param {Turn} turn */
+  #ask(turn) {
+    const open = new Map((turn.view?.approvals ?? []).map((asked) => [asked.approval_id, asked]));
+    for (const [id, approval] of this.#approvals) {
+      if (open.has(id)) continue;
+      approval.element.remove();
+      this.#approvals.delete(id);
+    }
+    for (const [id, asked] of open) {
+      if (this.#approvals.has(id)) continue;
+      const approval = new Approval(turn.job_id, asked);
+      this.#approvals.set(id, approval);
+      this.#asking.append(approval.element);
+    }
   }
 
   /** @param {import("./fold.js").Item} item */

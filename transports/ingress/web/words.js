@@ -8,6 +8,7 @@ const INCOMPLETE = /** @type {Record<string, string>} */ ({
   content_filter: "Unfinished: the provider's filter stopped the answer.",
   truncated: "Unfinished: the model's answer broke off.",
   transport_error: "Unfinished: the connection to the model was lost.",
+  "tool-limit": "Unfinished: the model went on calling tools.",
 });
 
 /**
@@ -24,7 +25,7 @@ export function stateWords(turn) {
     case "queued":
       return "Waiting for the answer before it.";
     case "running":
-      return "Writing…";
+      return turn.view?.approvals.length ? "Waiting for you." : "Writing…";
     case "completed":
       return "Complete.";
     case "incomplete":
@@ -49,5 +50,5 @@ function failure(error) {
 
 /** What an item is called above its content. @param {string} type */
 export function itemWords(type) {
-  return { reasoning: "Reasoning", tool_call: "Tool call", refusal: "Refusal" }[type] ?? type.replaceAll("_", " ");
+  return { reasoning: "Reasoning", tool_call: "Tool call", tool_result: "Tool result", refusal: "Refusal" }[type] ?? type.replaceAll("_", " ");
 }
