@@ -26,10 +26,12 @@ from harness.syntax import (
     functions,
     is_constant,
     keyword,
+    nodes,
     parameters,
     terms,
     tests,
     verb,
+    written,
 )
 
 Rule = Callable[[ast.Module], Iterator[Found]]
@@ -41,6 +43,7 @@ WALL_CLOCKS = {
     *("time.perf_counter_ns", "time.gmtime", "time.localtime", "time.strftime"),
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
 }
+WALL_CLOCKS_LAST = {name.rpartition(".")[2] for name in WALL_CLOCKS}
 MOCKS = {"mock", "unittest.mock", "pytest_mock"}
 MOCKER = "mocker"  # the fixture of pytest-mock
 PATCHES = {"setattr", "delattr", "setitem", "delitem"}
@@ -94,15 +97,16 @@ def sleep(tree: ast.Module) -> Iterator[Found]:
         for call in calls(function)
     }
     for call in calls(tree):
-        only_a_checkpoint = [ast.unparse(argument) for argument in call.args] == ["0"]
-        if verb(call) in SLEEPS and not only_a_checkpoint and call not in virtual:
+        if verb(call) not in SLEEPS or call in virtual:
+            continue
+        if [ast.unparse(argument) for argument in call.args] != ["0"]:  # that is a checkpoint
             yield call, "wait for what you want to see, or take the virtual clock"
 
 
 def wall_clock(tree: ast.Module) -> Iterator[Found]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         match node:
-            case ast.Attribute():
+            case ast.Attribute(attr=last) if last in WALL_CLOCKS_LAST:
                 names = {ast.unparse(node).replace("datetime.date", "date")}
             case ast.ImportFrom(module=module, names=aliases):
                 names = {f"{module}.{alias.name}" for alias in aliases}
@@ -113,7 +117,7 @@ def wall_clock(tree: ast.Module) -> Iterator[Found]:
 
 
 def mock(tree: ast.Module) -> Iterator[Found]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         match node:
             case ast.Import(names=aliases):
                 names = {alias.name for alias in aliases}
@@ -212,12 +216,12 @@ def bare_skip(tree: ast.Module) -> Iterator[Found]:
         for target in node.targets
     }
     reasons = {call.func: reason_of(call, constants) for call in calls(tree)}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Attribute):
             continue
-        if ast.unparse(node) in EXCUSES:
+        if (name := written(node)) in EXCUSES:
             yield node, "a spec holds or it does not, and what it needs is in the lock"
-        elif ast.unparse(node) in SKIPS:
+        elif name in SKIPS:
             words = reasons.get(node, "").lower()
             if not any(tool in words for tool in TOOLS):
                 yield node, f"a skip names the tool that is missing, one of {', '.join(TOOLS)}"
@@ -231,7 +235,7 @@ def reason_of(call: ast.Call, constants: dict[str, ast.expr]) -> str:
 
 
 def unbounded_wait(tree: ast.Module) -> Iterator[Found]:
-    awaited = {node.value for node in ast.walk(tree) if isinstance(node, ast.Await)}
+    awaited = {node.value for node in nodes(tree) if isinstance(node, ast.Await)}
     timed = {
         call
         for function in functions(tree)

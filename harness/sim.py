@@ -18,6 +18,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from harness import faults
@@ -83,18 +84,28 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run_seeds(
-    seeds: Sequence[int], names: Collection[str], steps: int, jobs: int, plant: str | None = None
+    seeds: Sequence[int],
+    names: Collection[str],
+    steps: int,
+    jobs: int,
+    plant: str | None = None,
+    *,
+    pool: ProcessPoolExecutor | None = None,
 ) -> Iterator[Told]:
-    """Yield what each seed came to, in order, several at once on as many processes."""
+    """Yield what each seed came to, in order, several at once on as many processes.
+
+    Args:
+        pool: the processes, where the caller has more for them to do.
+    """
     shares = [tuple(seeds[start : start + SHARE]) for start in range(0, len(seeds), SHARE)]
     run = partial(_run_share, names=frozenset(names), steps=steps, plant=plant)
-    if jobs == 1 or len(shares) == 1:
-        for share in shares:
-            yield from run(share)
-        return
-    with _processes(jobs) as pool:
-        for told in pool.map(run, shares):
-            yield from told
+    if pool is not None:
+        yield from chain.from_iterable(pool.map(run, shares))
+    elif jobs == 1 or len(shares) == 1:
+        yield from chain.from_iterable(map(run, shares))
+    else:
+        with processes(jobs) as ours:
+            yield from chain.from_iterable(ours.map(run, shares))
 
 
 def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN) -> Told | None:
@@ -107,7 +118,8 @@ def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN)
     return None
 
 
-def _processes(jobs: int) -> ProcessPoolExecutor:
+def processes(jobs: int) -> ProcessPoolExecutor:
+    """Return processes that run seeds."""
     import multiprocessing  # noqa: PLC0415  a replay needs none, and takes less than a second
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
@@ -176,7 +188,7 @@ def _replay(plan: Plan, build: Build | None, shows: bool) -> int:
 def _look_for(bugs: Sequence[str], names: frozenset[str], steps: int, jobs: int) -> int:
     """Print the first seed that catches each bug, and the law; 1 where one escapes."""
     escaped = 0
-    with _processes(jobs) as pool:
+    with processes(jobs) as pool:
         found = pool.map(partial(discover, names=names, steps=steps), bugs)
         for bug, told in zip(bugs, found, strict=True):
             escaped += told is None

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Found = tuple[ast.expr | ast.stmt, str]  # a place, and what is wrong with it
 
 
+@lru_cache(maxsize=4096)  # of one file, some rules ask after each of its functions again
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All that is in a piece of a tree, itself first; walked once, for every rule asks for it."""
+    return tuple(ast.walk(tree))
+
+
 def functions(tree: ast.AST) -> Iterator[Function]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, Function))
+    yield from (node for node in nodes(tree) if isinstance(node, Function))
 
 
 def tests(tree: ast.AST) -> Iterator[Function]:
@@ -18,16 +25,28 @@ def tests(tree: ast.AST) -> Iterator[Function]:
 
 
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    yield from (node for node in nodes(tree) if isinstance(node, ast.Call))
 
 
 def asserts(tree: ast.AST) -> Iterator[ast.Assert]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.Assert))
+    yield from (node for node in nodes(tree) if isinstance(node, ast.Assert))
 
 
 def callee(call: ast.Call) -> str:
     """What is called, as written: `pytest.raises`."""
-    return ast.unparse(call.func)
+    return written(call.func)
+
+
+def written(node: ast.expr) -> str:
+    """An expression as it is written; of names joined by dots, which most are, it is known soon."""
+    words: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        words.append(inner.attr)
+        inner = inner.value
+    if not isinstance(inner, ast.Name):
+        return ast.unparse(node)
+    return ".".join([inner.id, *reversed(words)])
 
 
 def verb(call: ast.Call) -> str:

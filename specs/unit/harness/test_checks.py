@@ -74,7 +74,9 @@ def test_a_part_that_takes_too_long_is_ended_and_failed(tmp_path: Path) -> None:
 def test_two_workers_are_done_with_all_budgets_within_nine_minutes() -> None:
     ends = [0] * checks.WORKERS
     for part in checks.PARTS:  # as the pool takes them: whoever is free takes the next
-        ends[ends.index(min(ends))] += part.budget_s
+        if not part.waits:
+            ends[ends.index(min(ends))] += part.budget_s
+    ends.append(sum(part.budget_s for part in checks.PARTS if part.waits))
     assert max(ends) + checks.UNION.budget_s < 540
 
 
