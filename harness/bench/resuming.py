@@ -2,7 +2,8 @@
 
 A reader that lost its connection makes a new one, so the clock starts before the connection and
 stops once the first event has come, whose number must be the cursor's next. The same over an open
-connection that has been used before is shown beside it.
+connection that has been used before is shown beside it, and what any server on trio takes for it:
+one that answers whatever comes with the same few bytes.
 """
 
 from __future__ import annotations
@@ -14,11 +15,28 @@ from pathlib import Path
 
 from harness.bench.figures import Line, Wrong, percentile
 from harness.bench.measure import Measure, Size
-from harness.bench.service import Service, await_head, start
+from harness.bench.service import Process, Service, await_head, start
 from harness.bench.wire import SSE, Http, Target
 
 BUILD_S = 120.0
 WARM = 20
+BARE = """
+import functools, json, trio
+
+async def answer(stream):
+    while await stream.receive_some():
+        await stream.send_all(b"id: 1\\nevent: ")
+
+def announce(listeners):
+    print(json.dumps({"url": f":{listeners[0].socket.getsockname()[1]}"}), flush=True)
+
+async def serve():
+    async with trio.open_nursery() as nursery:
+        here = functools.partial(trio.serve_tcp, answer, 0, host="127.0.0.1")
+        announce(await nursery.start(here))
+
+trio.run(serve)
+"""
 PAUSE_S = 0.005  # the service is done with the last reader when the next one comes
 
 
@@ -30,9 +48,12 @@ def run(folder: Path, size: Size) -> Mapping[str, float]:
         taken = resume(service.target, path, size.log_events, size.resumes)
         open_ones = resume(service.target, path, size.log_events, size.resumes, connected=True)
         page = paged(http, path, size.log_events, size.resumes)
+        with Process("-c", BARE) as bare:
+            floor = answered(Target(bare.port, service.target.token), path, size.resumes)
     return {
         "resume_p50_ms": percentile(taken, 0.5),
         "resume_p99_ms": percentile(taken, 0.99),
+        "bare_p50_ms": percentile(floor, 0.5),
         "open_p50_ms": percentile(open_ones, 0.5),
         "page_p50_ms": percentile(page, 0.5),
     }
@@ -59,6 +80,19 @@ def resume(
             head = reader.until(b"\nevent: ")
             taken.append((time.perf_counter() - began) * 1000)
         check(head, cursor)
+        time.sleep(PAUSE_S)
+    return taken[WARM:]
+
+
+def answered(target: Target, path: str, count: int) -> list[float]:
+    """Return how long each of `count` answers of a bare server took, in milliseconds."""
+    taken: list[float] = []
+    for _ in range(WARM + count):
+        began = time.perf_counter()
+        with Http(target) as reader:
+            reader.send(target.request("GET", path, accept=SSE, resume="1"))
+            reader.until(b"\nevent: ")
+            taken.append((time.perf_counter() - began) * 1000)
         time.sleep(PAUSE_S)
     return taken[WARM:]
 
@@ -98,6 +132,7 @@ MEASURE = Measure(
             at_most=1.5,
         ),
         Line(key="resume_p99_ms", title="the same, p99", unit="ms", at_most=5),
+        Line(key="bare_p50_ms", title="(first bytes of a bare trio server, p50)", unit="ms"),
         Line(key="open_p50_ms", title="the same over an open connection, p50", unit="ms"),
         Line(key="page_p50_ms", title="one event as JSON, open connection, p50", unit="ms"),
     ),
