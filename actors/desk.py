@@ -24,6 +24,7 @@ from actors.endpoints import Endpoints
 from actors.founding import Founding
 from actors.job import Look
 from actors.job_view import view_of_ended
+from actors.model_facts import ModelFacts
 from actors.responses_desk import Responses
 from actors.spine import Spine
 from actors.streams import Streams
@@ -65,6 +66,7 @@ class Desk:
         self._spine = spine
         self.streams = Streams(spine)
         self.endpoints = Endpoints(spine)
+        self.facts = ModelFacts(spine)
         self.mcp = spine.mcp
         self.subscriptions = Subscriptions(spine)
         self.tools = ToolDesk(spine)

@@ -1,4 +1,4 @@
-"""Endpoints that an admin added, and what a probe found of each."""
+"""Endpoints that an admin added, what a probe found of each, and an operator's word on models."""
 
 from __future__ import annotations
 
@@ -66,3 +66,18 @@ def set_profile(db: Database, name: str, profile: bytes, at_ms: int) -> None:
 def profiles(db: Database) -> dict[str, bytes]:
     """Return what the latest probes found: JSON, by endpoint."""
     return dict(db.execute("SELECT name, profile FROM endpoint_profile").fetchall())
+
+
+def put_facts(db: Database, model: str, facts: bytes, at_ms: int) -> None:
+    """Keep the operator's word on a model, JSON, in place of the last."""
+    db.execute("INSERT OR REPLACE INTO model_facts VALUES (?, ?, ?)", (model, facts, at_ms))
+
+
+def forget_facts(db: Database, model: str) -> None:
+    """Forget the operator's word on a model."""
+    db.execute("DELETE FROM model_facts WHERE model = ?", (model,))
+
+
+def facts(db: Database) -> dict[str, bytes]:
+    """Return the operator's words: JSON, by model."""
+    return dict(db.execute("SELECT model, facts FROM model_facts").fetchall())

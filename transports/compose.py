@@ -133,6 +133,7 @@ async def open_core(
         for source in sources:
             spine.toolbox.add(source)
         desk.endpoints.stand()
+        desk.facts.stand()
         await tree.resume_queues()
         await tree.resume_streams()
         yield Core(spine=spine, tree=tree, desk=desk, claims=Claims(reader, clock))

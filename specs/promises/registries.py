@@ -13,5 +13,6 @@ PROMISES = {
     "endpoints.invalid": "Settings that cannot be are 422 with their place.",
     "endpoints.reload": "SIGHUP has the settings file's endpoints read again, where it has one.",
     "endpoints.default": "models.default may name a model of a stored endpoint.",
+    "models.own-facts": "An admin's word on a model, and its prices, win over what is known of it.",
     "endpoints.test": "A test says what an endpoint can do, or why not, and is kept.",
 }

@@ -39,6 +39,7 @@ BODIES = {  # a body that each operation with one takes
     "count_input_tokens": b'{"model": "echo", "input": "hello"}',
     "cancel_response": b"{}",
     "create_thread": b"{}",
+    "put_model_facts": b"{}",
     "answer_ui_chat": b'{"id": "c", "messages": [{"role": "user", "parts": []}]}',
     "create_completion": b'{"model": "echo", "messages": [{"role": "user", "content": "hello"}]}',
     "update_thread": b'{"metadata": {}}',

@@ -257,3 +257,48 @@ def test_the_default_may_be_a_model_of_a_stored_endpoint(tmp_path: Path) -> None
         running.stop()
         running.start(RUNCHAT_MODELS__DEFAULT="up/m")
         assert running.api.get("/api/models").json()["default"] == "up/m"
+
+
+@requirement("models.own-facts")
+async def test_an_admins_word_on_a_model_wins_and_its_prices_are_what_an_answer_cost(
+    tmp_path: Path,
+) -> None:
+    usage = {"prompt_tokens": 3000, "completion_tokens": 10}
+    script = Script(text="Hi.", usage=usage)
+    async with beside_an_upstream(tmp_path, m=script) as (running, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        rates = {"input": "2.5", "output": "10.000000001"}
+        url, said = "/api/models/up/m", {"context": 5000, "rates": rates}
+        put = await admin.put(url, json=said)
+        listed = (await admin.get("/api/models")).json()["items"]
+        refused = await talk.ask(admin, await talk.begin(admin), "word " * 20_000, model="up/m")
+        job_id = await talk.asked(admin, await talk.begin(admin), "Hi", model="up/m")
+        await talk.follow(admin, job_id)
+        cost = (await talk.job(admin, job_id))["usage"]["cost"]
+        bob = await running.client(user="bob")
+        foreign = [await bob.put(url, json=said), await bob.delete(url)]
+        wrong = await admin.put(url, json={"context": 0, "rates": {"input": "free"}})
+        await break_the_audit(running)
+        unaudited = [await admin.put(url, json={}), await admin.delete(url)]
+
+    assert (put.status_code, put.json()["context"]) == (200, 5000)
+    prices = {"input_mtok": {"usd": "2.5"}, "output_mtok": {"usd": "10.000000001"}}
+    assert put.json()["prices"] == prices | {"source": "operator"}
+    assert put.json() in listed
+    assert refused.status_code == 422
+    assert cost == {"usd": "0.00760000000001", "prices": "operator"}
+    assert [each.status_code for each in foreign] == [404, 404]
+    assert wrong.status_code == 422
+    assert [each.status_code for each in unaudited] == [503, 503]
+
+
+async def test_what_was_said_of_a_model_is_taken_back(tmp_path: Path) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        before = (await admin.get("/api/models")).json()
+        await admin.put("/api/models/up/m", json={"inputs": ["image"], "context": 7})
+        gone = [await admin.delete("/api/models/up/m") for _ in range(2)]
+        unknown = await admin.put("/api/models/up/other", json={})
+        after = (await admin.get("/api/models")).json()
+    assert [each.status_code for each in (*gone, unknown)] == [204, 404, 404]
+    assert before == after

@@ -151,6 +151,8 @@ class Model:
         efforts: levels of reasoning that can be asked for.
         ends_on: the day from which it is no longer served, `YYYY-MM-DD`.
         vendor: whose it is, for its prices.
+        rates: the operator's own prices, which win: US dollars for a million tokens, as strings
+            under `input`, `output` and `cached`.
         options: the dataclass that this model's options are read into.
     """
 
@@ -163,6 +165,7 @@ class Model:
     efforts: tuple[str, ...] | None = None
     ends_on: str | None = None
     vendor: str | None = None
+    rates: Mapping[str, str] | None = None
     options: type[Any] = Options
 
     @property

@@ -6,6 +6,8 @@ The default is what the settings name; else a real model before one that only ec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from runtime.problems import Invalid
 from transports.egress.providers.base import Model, Provider
@@ -38,6 +40,7 @@ class Catalog:
         self.absent: Mapping[str, str] = dict(absent or {})
         self._at: dict[str, Provider] = {}
         self._known: dict[str, tuple[Provider, Model]] = {}
+        self._facts: dict[str, Mapping[str, Any]] = {}  # the operator's word on a model
         for provider in providers:
             if self.put(provider):
                 raise Invalid.at("/model", f"Two providers are called {provider.endpoint}.")
@@ -68,8 +71,27 @@ class Catalog:
         self.check(provider)
         old = self.remove(provider.endpoint)
         self._at[provider.endpoint] = provider
-        self._known |= {model.id: (provider, model) for model in provider.models}
+        self._known |= {model.id: (provider, self._told(model)) for model in provider.models}
         return old
+
+    def overlay(self, model_id: str, facts: Mapping[str, Any] | None) -> None:
+        """Let the operator's word on a model win over what is known of it; None takes it back.
+
+        Args:
+            facts: fields of `Model`.
+        """
+        if facts is None:
+            self._facts.pop(model_id, None)
+        else:
+            self._facts[model_id] = facts
+        if found := self._known.get(model_id):
+            provider = found[0]
+            [known] = [each for each in provider.models if each.id == model_id]
+            self._known[model_id] = provider, self._told(known)
+
+    def _told(self, model: Model) -> Model:
+        facts = self._facts.get(model.id)
+        return replace(model, **facts) if facts else model
 
     def check(self, provider: Provider) -> None:
         """See that a provider can stand for its endpoint.

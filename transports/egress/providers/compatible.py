@@ -40,7 +40,7 @@ from transports.egress.providers.base import (
     Usage,
 )
 from transports.egress.providers.patience import Patience
-from transports.egress.providers.prices import PUBLIC, Prices
+from transports.egress.providers.prices import PUBLIC, Prices, Rates
 from transports.egress.providers.upstream_errors import said, strange
 from transports.egress.providers.wire import Answer
 from transports.egress.providers.wires import WIRES, own
@@ -180,6 +180,9 @@ class Compatible:
     async def _priced(self, request: Request, usage: Usage, *, whole: bool) -> Usage:
         """Return the usage with what it cost, marked where the answer was broken off."""
         usage = usage if whole else replace(usage, source="partial")
+        if request.model.rates:
+            own_cost = Rates.of(request.model.rates).cost(usage)
+            return replace(usage, cost=own_cost.to_json()) if own_cost else usage
         if self._settings.vendor is None:
             return usage
         await self._settings.prices.load()

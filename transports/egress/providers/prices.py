@@ -54,6 +54,21 @@ class Rates:
     output: Decimal
     cached: Decimal | None = None
 
+    @classmethod
+    def of(cls, told: Mapping[str, str]) -> Rates:
+        """Return the rates of a model."""
+        return cls(**{name: Decimal(usd) for name, usd in told.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as `Prices.rates` does."""
+        units = {
+            "input_mtok": self.input,
+            "output_mtok": self.output,
+            "cache_read_mtok": self.cached,
+        }
+        known = {unit: _rate(usd) for unit, usd in units.items() if usd is not None}
+        return {**known, "source": OWN}
+
     def cost(self, usage: Usage) -> Cost | None:
         """Return what `usage` costs; None where it does not say how much was used."""
         if usage.input is None or usage.output is None:
