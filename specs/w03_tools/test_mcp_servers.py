@@ -263,8 +263,16 @@ async def test_the_resources_and_prompts_of_a_server_are_read(tmp_path: Path) ->
         assert [each["content"]["text"] for each in prompt["messages"]] == ["Greet Ada."]
 
 
-async def test_what_a_server_has_cannot_be_read_when_it_cannot_be_reached(tmp_path: Path) -> None:
-    async with beside_a_server(tmp_path, near=False) as world:
+def refusing(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """Let a session begin, and refuse whatever is asked then."""
+    if message.get("method") in {"initialize", "notifications/initialized"}:
+        return mcp_program.answer(message, names)
+    error = {"code": -32603, "message": "Not today."}
+    return {"jsonrpc": "2.0", "id": message["id"], "error": error} if "id" in message else None
+
+
+async def test_what_a_server_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    async with beside_a_server(tmp_path, refusing) as world:
         await world.add()
         at = f"{SERVERS}/small"
         answers: list[Any] = [
@@ -277,3 +285,4 @@ async def test_what_a_server_has_cannot_be_read_when_it_cannot_be_reached(tmp_pa
         ]
 
         assert [answer.status_code for answer in answers] == [502] * 6
+        assert {answer.json()["detail"] for answer in answers} == {"Not today."}
