@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 import trio
+from mcp.shared.exceptions import MCPError
 
 from harness.mcp.fixtures.rest import fittings
 from runtime import limits
@@ -169,3 +171,26 @@ async def test_a_bug_in_a_tool_is_logged_and_told_to_nobody() -> None:
         "code": -32603,
         "message": "Something went wrong here; it has been logged.",
     }
+
+
+@requirement("mcp-server.honest")
+async def test_a_mistake_in_the_arguments_is_told_with_its_place_and_makes_no_conversation() -> (
+    None
+):
+    async with serving() as served, served.client() as client:
+        wrong = await client.call_tool("ask", {"inputs": "Go"})
+        unknown = await client.call_tool("ask", {"input": "Go", "model": "nobody/knows"})
+        listed = await client.call_tool("list_conversations", {})
+        with pytest.raises(MCPError) as missing:
+            await client.call_tool("delete_everything", {})
+
+    assert (wrong.is_error, wrong.content[0].text) == (  # type: ignore[union-attr]
+        True,
+        "/input: Field required; /inputs: Unexpected keyword argument",
+    )
+    assert (unknown.is_error, unknown.content[0].text) == (  # type: ignore[union-attr]
+        True,
+        "There is no such model.",
+    )
+    assert listed.structured_content["items"] == []
+    assert missing.value.message == "There is no such tool."

@@ -92,6 +92,8 @@ async def test_a_client_that_leaves_a_call_ends_it() -> None:
         desk, ann = served.service.services.desk, Caller(tenant="local", user="ann")
         page = desk.jobs(ann, status=None, conversation_id=None, limit=5, before=None)
         ended = await desk.tools.ended(ann, page.items[0].id)
+        while not shelf.cancelled:
+            await trio.lowlevel.checkpoint()
 
     assert (ended.status, shelf.cancelled) == ("aborted", [tool.id])
 

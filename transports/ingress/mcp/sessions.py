@@ -37,7 +37,7 @@ class _Session:
     caller: Caller
     transport: StreamableHTTPServerTransport
     replay: Replay
-    used_s: float
+    used_s: float  # when its last request came
     requests: int = 0  # under way
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -100,12 +100,12 @@ class Sessions:
                 begun.set()
 
         session.requests += 1
+        session.used_s = trio.current_time()
         try:
             await session.transport.handle_request(scope, receive, watch)
         finally:
             begun.set()
             session.requests -= 1
-            session.used_s = trio.current_time()
             stays = stays or 0 < status < HTTPStatus.BAD_REQUEST
             over = self._closing and not session.requests
             if over or session.transport.is_terminated or not stays:
