@@ -16,7 +16,10 @@ from specs.requirements import requirement
 from specs.support.process import Served
 
 ROOT = Path(__file__).parents[3]
-GUARD = {ROOT / "transports/egress" / f"{name}.py" for name in ("guard", "connection")}
+GUARD = {
+    ROOT / "transports/egress" / f"{name}.py"
+    for name in ("guard", "connection", "gathered")  # the last is a part of the connection
+}
 PRODUCT = sorted(
     path
     for folder in ("runtime", "store", "actors", "transports")
