@@ -94,8 +94,9 @@ def test_the_lint_finds_what_is_planted(text: str, found: list[str]) -> None:
 
 
 def test_the_guard_itself_is_what_the_lint_looks_for() -> None:
-    [guard, connection] = sorted(GUARD, reverse=True)
+    [guard, gathered, connection] = sorted(GUARD, reverse=True)
     assert list(outward(ast.parse(guard.read_text("utf-8")))) == ["trio.socket.socket"]
+    assert list(outward(ast.parse(gathered.read_text("utf-8")))) == ["httpcore2"]
     found = set(outward(ast.parse(connection.read_text("utf-8"))))
     assert found == {"httpcore2", "httpx2.AsyncClient", "httpx2.AsyncHTTPTransport"}
 
