@@ -23,6 +23,7 @@ from typing import Any
 from harness.bench import (
     appending,
     asking,
+    calling,
     delivering,
     guarding,
     length,
@@ -50,6 +51,7 @@ MEASURES: tuple[Measure, ...] = (
     resting.CONNECTIONS,
     stalling.MEASURE,
     guarding.MEASURE,
+    calling.MEASURE,
     GATEWAY,
     length.MEASURE,
 )
