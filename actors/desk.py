@@ -68,6 +68,7 @@ class Desk:
         self.endpoints = Endpoints(spine)
         self.facts = ModelFacts(spine)
         self.mcp = spine.mcp
+        self.actions = spine.actions
         self.subscriptions = Subscriptions(spine)
         self.tools = ToolDesk(spine)
         self.turns = TurnDesk(spine)

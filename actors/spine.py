@@ -30,6 +30,7 @@ from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from actors.action_sets import ActionSets
     from actors.mcp_servers import McpServers
     from actors.watches import Watches
 
@@ -60,11 +61,13 @@ class Settled:
     Args:
         places: in a private network, that people's servers and sign-ins may reach.
         public_url: where people reach the service; "": where they ask it.
+        action_places: in a private network, that actions, documents and sign-ins may reach.
     """
 
     servers: Mapping[str, McpServer] = field(default_factory=dict)
     places: frozenset[Place] = frozenset()
     public_url: str = ""
+    action_places: frozenset[Place] = frozenset()
     on_decision: Told | None = None
 
 
@@ -100,6 +103,7 @@ class Spine:
     mcp_sessions: Supervisor = field(init=False)
     mcp_sign_ins: Supervisor = field(init=False)
     mcp: McpServers = field(init=False)
+    actions: ActionSets = field(init=False)
     watches: Watches = field(init=False)
     in_memory: Callable[[], Spine] = field(init=False)  # for what must leave nothing on disk
 

@@ -23,6 +23,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from actors.action_sets import ActionSets
+from actors.action_source import ActionSource
 from actors.conversation import Conversation, GaveUp, Interrupt
 from actors.job import Job
 from actors.log_eraser import LogEraser
@@ -90,6 +92,8 @@ class Tree:
             idle_s=limits.MCP_IDLE_S,
         )
         spine.toolbox.add(McpSource(spine.mcp))
+        spine.actions = ActionSets(spine)
+        spine.toolbox.add(ActionSource(spine.actions))
         self.supervisors = (
             spine.providers,
             spine.tool_calls,

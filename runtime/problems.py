@@ -147,6 +147,13 @@ class ServerExists(Refused):
     title = "There is an MCP server of this name"
 
 
+class ActionsExist(Refused):
+    """The caller has actions of this name."""
+
+    status = 409
+    title = "There are actions of this name"
+
+
 class ServerFixed(Refused):
     """The server comes from the settings: it is changed there, not here."""
 

@@ -128,6 +128,15 @@ class Mcp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """Where actions may reach."""
+
+    places: tuple[str, ...] = setting(
+        (), "`host:port` in a private network that actions, their documents and sign-ins may reach"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class McpServer:
     """An MCP server: one of the network by its `url`, or a program of this machine."""
 
@@ -163,6 +172,7 @@ class Settings:
     log: Log = field(default_factory=Log)
     streams: Streams = field(default_factory=Streams)
     mcp: Mcp = field(default_factory=Mcp)
+    actions: Actions = field(default_factory=Actions)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
 
@@ -175,5 +185,6 @@ SECTIONS: Mapping[str, type[Any]] = {
     "log": Log,
     "streams": Streams,
     "mcp": Mcp,
+    "actions": Actions,
 }
 TABLES: Mapping[Path_, type[Any]] = {("endpoints",): Endpoint, ("mcp", "servers"): McpServer}

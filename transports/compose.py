@@ -286,6 +286,7 @@ class _Service:
                     mcp=Settled(
                         servers=self.settings.mcp_servers,
                         places=places_of(self.settings.mcp.places),
+                        action_places=places_of(self.settings.actions.places),
                         public_url=self.settings.server.public_url.rstrip("/"),
                         on_decision=counted(self.metrics),
                     ),

@@ -13,5 +13,13 @@ PROMISES = {
     "actions.recursion": "A schema that holds itself is cut where it does, and says so.",
     "actions.bounds": "A document past a bound is refused by the bound's name.",
     "actions.child": "An import is a child with bounds, which ends with the wait for it.",
+    "actions.call": "Actions are tools that a caller can call.",
+    "actions.refused": "What is no document of an API is refused with its place.",
+    "actions.guarded": "Neither a document nor a server at an address inside is reached.",
+    "actions.auth": "A call shows who asks; the secret is sealed and never comes back.",
+    "actions.secrets-again": "Another server or auth wants the secrets to be given again.",
+    "actions.own": "Actions are their maker's alone.",
+    "actions.oauth-client": "The service signs in by itself, once for many calls.",
+    "actions.oauth-code": "A person's token is theirs, and is got once, with their browser.",
     "actions.directory": "Documents of real APIs are imported, and counted as another counts.",
 }

@@ -22,6 +22,7 @@ PROBLEM = "application/problem+json"
 JSON = {"Content-Type": "application/json"}
 OPERATIONS = sorted(PROOF.operations.items())
 NAMES = [f"{method} {path}" for (method, path), _ in OPERATIONS]
+OWN_NAMES = ("/api/actions/preview", "/api/actions/callback")  # no set of actions has such a name
 BODIES = {  # a body that each operation with one takes
     "create_conversation": b"{}",
     "start_job": b'{"input": "hello"}',
@@ -34,6 +35,9 @@ BODIES = {  # a body that each operation with one takes
     "add_mcp_server": b'{"name": "up", "url": "https://mcp.example/mcp"}',
     "change_mcp_server": b"{}",
     "get_mcp_prompt": b'{"name": "greet"}',
+    "preview_actions": b'{"document": "{}"}',
+    "add_actions": b'{"name": "cats", "document": "{}"}',
+    "change_actions": b"{}",
     "create_response": b'{"model": "echo", "input": "hello"}',
     "compact_response": b'{"model": "echo", "input": "hello"}',
     "count_input_tokens": b'{"model": "echo", "input": "hello"}',
@@ -163,6 +167,7 @@ async def test_a_wrong_method_is_405_with_those_allowed(running: Service, path: 
         for _, each in PROOF.operations
         if re.fullmatch(re.sub(r"\{[a-z]+\}", "[^/]+", each), addressed(path))
     ]
+    fits = [path] if path in OWN_NAMES else fits
     known = {method for method, each in PROOF.operations if each in fits}
     allowed = set(refused.headers["Allow"].split(", "))
     assert allowed - {"HEAD"} == known

@@ -25,6 +25,7 @@ MERGED = {
     "0005_mcp": "ef95e0210ad5ca85",
     "0006_mcp_servers": "68c8c0c0c664dea9",
     "0007_tools": "8541ef50273e7657",
+    "0008_actions": "70b5fb6a09290df4",
 }
 
 

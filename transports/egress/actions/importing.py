@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 import trio
@@ -27,6 +27,14 @@ INHERITED: Final = ("PATH", "TMPDIR", "LANG", "LD_LIBRARY_PATH")
 PIECE_BYTES: Final = 64 * 1024
 
 
+class Importing(Protocol):
+    """What reads a document."""
+
+    async def read(self, document: AsyncIterator[bytes], choice: Choice) -> dict[str, Any]:
+        """Return what `making.made` returns; raises Unusable."""
+        ...
+
+
 class Importer:
     """Imports documents, a few at a time. One per service."""
 
@@ -37,6 +45,7 @@ class Importer:
         wait_s: float = limits.ACTION_IMPORT_S,
     ) -> None:
         self._memory_bytes, self._wait_s = memory_bytes, wait_s
+        self.pids: set[int] = set()  # of the children at work
         self._turns = trio.CapacityLimiter(limits.ACTION_IMPORTS_MAX)
 
     async def read(self, document: AsyncIterator[bytes], choice: Choice) -> dict[str, Any]:
@@ -60,6 +69,7 @@ class Importer:
             env={name: os.environ[name] for name in INHERITED if name in os.environ},
             start_new_session=True,  # a ^C at our terminal is ours alone
         )
+        self.pids.add(process.pid)
         try:
             said, failure = bytearray(), None
             async with trio.open_nursery() as nursery:
@@ -75,13 +85,14 @@ class Importer:
             with trio.CancelScope(shield=True):  # SIGKILL cannot be refused: the wait is short
                 process.kill()
                 await process.wait()
+                self.pids.discard(process.pid)
                 for pipe in (process.stdin, process.stdout):
                     if pipe is not None:
                         await pipe.aclose()
         return _said(bytes(said))
 
 
-async def pieces(text: bytes) -> AsyncIterator[bytes]:
+async def pieces(text: bytes) -> AsyncGenerator[bytes, None]:
     """Yield a text a piece at a time."""
     for start in range(0, len(text), PIECE_BYTES):
         yield text[start : start + PIECE_BYTES]

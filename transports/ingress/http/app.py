@@ -26,6 +26,7 @@ from transports.ingress.http.operation import empty
 from transports.ingress.http.problems import answer, refusal
 from transports.ingress.http.responses.socket import ResponsesSocket
 from transports.ingress.http.routes import (
+    actions,
     completions,
     conversations,
     endpoints,
@@ -58,6 +59,7 @@ BLUEPRINTS: Final = (
     endpoints.routes,
     mcp.routes,
     mcp_sign_in.routes,
+    actions.routes,
     tools.routes,
     responses.routes,
     threads.routes,
@@ -207,6 +209,7 @@ def mount(app: Quart) -> None:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # no redirect: an address is right or it is not
     app.url_map.converters["stream"] = StreamPath
+    app.url_map.converters["actions"] = actions.ActionsName
     for routes in BLUEPRINTS:
         app.register_blueprint(routes)
 

@@ -11,7 +11,6 @@ import trio
 
 from specs.requirements import requirement
 from specs.unit.egress.actions.kit import openapi
-from transports.egress.actions import importing
 from transports.egress.actions.importing import Importer, pieces
 from transports.egress.actions.making import Choice
 from transports.egress.actions.reading import Unusable
@@ -20,24 +19,23 @@ DOCUMENT = orjson.dumps(openapi({"/cats": {"get": {"operationId": "cats"}}}))
 WAIT_S = 60
 
 
-def children() -> list[str]:
-    """Return the command lines of our own children that import."""
-    found = []
-    for task in os.listdir("/proc/self/task"):  # noqa: PTH208
-        with open(f"/proc/self/task/{task}/children", encoding="ascii") as listed:  # noqa: PTH123
-            for pid in listed.read().split():
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as line:  # noqa: PTH123
-                    found.append(line.read())
-    return [each for each in found if str(importing.PROGRAM) in each]
+def is_there(pid: int) -> bool:
+    """Say whether there is a process, or what is left of one that nobody has waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @requirement("actions.child")
 async def test_a_document_is_read_in_a_child() -> None:
+    importer = Importer()
     with trio.fail_after(WAIT_S):
-        made = await Importer().read(pieces(DOCUMENT), Choice(makes=True))
+        made = await importer.read(pieces(DOCUMENT), Choice(makes=True))
     assert [each["name"] for each in made["actions"]] == ["cats"]
     assert made["preview"]["taken"] == 1
-    assert children() == []
+    assert importer.pids == set()
 
 
 async def test_what_the_child_refuses_is_refused_here() -> None:
@@ -57,7 +55,7 @@ async def test_a_document_that_wants_too_much_memory_ends_its_child_alone() -> N
 
 @requirement("actions.child")
 async def test_a_wait_that_ends_kills_the_child() -> None:
-    begun = trio.Event()
+    begun, importer = trio.Event(), Importer()
 
     async def endless() -> AsyncIterator[bytes]:
         yield b"{"
@@ -66,12 +64,12 @@ async def test_a_wait_that_ends_kills_the_child() -> None:
 
     with trio.fail_after(WAIT_S):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Importer().read, endless(), Choice())
+            nursery.start_soon(importer.read, endless(), Choice())
             await begun.wait()
-            running = children()
+            [child] = importer.pids
+            before = is_there(child)
             nursery.cancel_scope.cancel()
-    assert len(running) == 1
-    assert children() == []
+    assert (before, is_there(child)) == (True, False)
 
 
 async def test_a_document_that_does_not_come_is_given_up() -> None:

@@ -20,7 +20,14 @@ def query(name: str, **more: Any) -> dict[str, Any]:
 
 @requirement("actions.no-ghosts")
 def test_only_methods_are_operations() -> None:
-    item: dict[str, Any] = {"parameters": [], "summary": "no", "x-get": {}, "GET": {}, "get": {}, "query": {}}
+    item: dict[str, Any] = {
+        "parameters": [],
+        "summary": "no",
+        "x-get": {},
+        "GET": {},
+        "get": {},
+        "query": {},
+    }
     item |= {"servers": [], "post": None, "$comment": {"get": {}}}
     names = [each.name for each in found(openapi({"/cats": item, "x-paths": {"get": {}}}))]
     assert names == ["get_cats"]

@@ -1,0 +1,185 @@
+"""How an action's request shows who is asking: what is put on it, and where tokens come from.
+
+A token is asked for by form, with the client's secret in the header; an authorization code is bound
+to its verifier (PKCE S256). What the issuer answers is believed as far as it is a token for a
+bearer; its error is told by its code, never by its words.
+Source: RFC 6749 sections 4.1, 4.4, 5 and 6; RFC 7636; RFC 6750 section 2.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote_plus, urlencode
+
+import orjson
+
+from runtime import limits
+from runtime.problems import UpstreamSaid
+from runtime.secret import Secret
+from transports.egress import guard
+from transports.egress.actions.opening import client_of
+from transports.egress.actions.requests import Made
+
+Kind: TypeAlias = Literal[
+    "none", "header", "query", "basic", "bearer", "oauth_code", "oauth_client"
+]
+SECRETS: Final[Mapping[str, tuple[str, ...]]] = {  # what each kind wants, and is sealed
+    "none": (),
+    "header": ("value",),
+    "query": ("value",),
+    "basic": ("password",),
+    "bearer": ("value",),
+    "oauth_code": ("client_secret",),
+    "oauth_client": ("client_secret",),
+}
+OAUTH: Final = ("oauth_code", "oauth_client")
+OK: Final = 200
+REFUSALS: Final = (400, 401, 403)  # of the grant; anything else may pass
+CODE_CHARS_MAX: Final = 64  # of an error's code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """How one shows who one is; secrets are apart.
+
+    Args:
+        name: of the header or of the query's parameter.
+        client_auth: where the client's secret goes: into the header, or into the form.
+    """
+
+    type: Kind = "none"
+    name: str = ""
+    username: str = ""
+    client_id: str = ""
+    authorization_url: str = ""
+    token_url: str = ""
+    scope: str = ""
+    client_auth: Literal["basic", "post"] = "basic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What an issuer gave; `expires_at_ms` None: it did not say."""
+
+    access: str
+    refresh: str = ""
+    expires_at_ms: int | None = None
+
+    def is_good(self, now_ms: int) -> bool:
+        """Say whether the token can still be presented."""
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
+def shown(made: Made, auth: Auth, secrets: Mapping[str, Secret], token: str = "") -> Made:
+    """Return a request with the credentials on it.
+
+    Args:
+        token: where `auth` is one of OAuth's.
+    """
+    value = secrets["value"].reveal() if "value" in secrets else ""
+    match auth.type:
+        case "header":
+            header = (auth.name, value)
+        case "query":
+            mark = "&" if "?" in made.url else "?"
+            url = f"{made.url}{mark}{quote_plus(auth.name)}={quote_plus(value)}"
+            return Made(method=made.method, url=url, headers=made.headers, content=made.content)
+        case "basic":
+            pair = f"{auth.username}:{secrets['password'].reveal()}"
+            header = ("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        case "bearer":
+            header = ("Authorization", f"Bearer {value}")
+        case "none":
+            return made
+        case _:
+            header = ("Authorization", f"Bearer {token}")
+    kept = [each for each in made.headers if each[0].lower() != header[0].lower()]
+    return Made(method=made.method, url=made.url, headers=(*kept, header), content=made.content)
+
+
+def authorization_url(auth: Auth, *, redirect_uri: str, state: str, verifier: str) -> str:
+    """Return where a person gives their consent."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    asked = {
+        "response_type": "code",
+        "client_id": auth.client_id,
+        "redirect_uri": redirect_uri,
+        "state": state,
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+        **({"scope": auth.scope} if auth.scope else {}),
+    }
+    mark = "&" if "?" in auth.authorization_url else "?"
+    return f"{auth.authorization_url}{mark}{urlencode(asked)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Asks one token endpoint for tokens."""
+
+    auth: Auth
+    client_secret: Secret
+    reach: guard.Reach = field(default_factory=guard.Reach)
+
+    async def by_code(self, code: str, *, redirect_uri: str, verifier: str, now_ms: int) -> Tokens:
+        """Return the tokens of a code; raises Upstream."""
+        form = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
+        return await self._asked("authorization_code", form, now_ms)
+
+    async def by_client(self, now_ms: int) -> Tokens:
+        """Return a token of the service's own; raises Upstream."""
+        scope = {"scope": self.auth.scope} if self.auth.scope else {}
+        return await self._asked("client_credentials", scope, now_ms)
+
+    async def by_refresh(self, tokens: Tokens, now_ms: int) -> Tokens:
+        """Return newer tokens; raises Upstream."""
+        fresh = await self._asked("refresh_token", {"refresh_token": tokens.refresh}, now_ms)
+        if fresh.refresh:
+            return fresh
+        return Tokens(
+            access=fresh.access, refresh=tokens.refresh, expires_at_ms=fresh.expires_at_ms
+        )
+
+    async def _asked(self, grant: str, form: Mapping[str, str], now_ms: int) -> Tokens:
+        auth, secret = self.auth, self.client_secret.reveal()
+        fields = {"grant_type": grant, **form}
+        headers = {"Accept": "application/json"}
+        if secret and auth.client_auth == "basic":
+            pair = f"{quote_plus(auth.client_id)}:{quote_plus(secret)}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        else:
+            fields |= {"client_id": auth.client_id} | ({"client_secret": secret} if secret else {})
+        async with client_of(self.reach) as client:
+            answer = await client.post(auth.token_url, data=fields, headers=headers)
+        return _tokens(answer.status_code, answer.content, now_ms)
+
+
+def _tokens(status: int, body: bytes, now_ms: int) -> Tokens:
+    try:
+        found: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = None
+    said = found if isinstance(found, dict) else {}
+    access, kind = said.get("access_token"), said.get("token_type", "bearer")
+    if status != OK or not isinstance(access, str) or not access:
+        why = str(said.get("error", ""))[:CODE_CHARS_MAX] or f"HTTP {status}"
+        code = "token-refused" if status in REFUSALS else "issuer-failed"
+        raise UpstreamSaid(f"The issuer gave no token: {why}.", code=code, **{"class": "auth"})
+    if str(kind).lower() != "bearer" or not access.isascii() or not access.isprintable():
+        raise UpstreamSaid(
+            "The issuer gave a token that cannot be shown.", code="token", **{"class": "auth"}
+        )
+    expires, refresh = said.get("expires_in"), said.get("refresh_token")
+    try:
+        left_s = max(0, min(int(expires), limits.STREAM_TTL_S_MAX)) if expires is not None else None
+    except (TypeError, ValueError):
+        left_s = None
+    return Tokens(
+        access=access,
+        refresh=refresh if isinstance(refresh, str) else "",
+        expires_at_ms=None if left_s is None else now_ms + 1000 * left_s,
+    )
