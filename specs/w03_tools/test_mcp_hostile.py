@@ -118,7 +118,7 @@ async def test_a_server_that_never_answers_costs_no_other_its_tools(tmp_path: Pa
         async with beside_a_server(tmp_path, settled=settled) as world:
             await world.add()
             await world.spine.mcp.sessions.list(ANN, "small")
-            tools = await McpSource(world.spine.mcp, patience_s=0.5).tools(ANN)
+            tools = await McpSource(world.spine.mcp, patience_s=1.0).tools(ANN)
 
             assert {tool.id.split("/")[1] for tool in tools} == {"small"}
 
