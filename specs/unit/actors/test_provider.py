@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from actors.provider import Circuit, FairQueue, Generate
+from actors.provider import Circuit, FairQueue, Generate, Hush
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import UpstreamLost
@@ -140,3 +140,25 @@ async def test_a_job_that_waits_for_its_turn_can_be_aborted_without_a_call() -> 
 
         assert answer.json()["status"] == "aborted"
         assert len(model.calls) == 1
+
+
+async def test_a_jobs_call_is_closed_while_the_job_has_not_been_asked_for_its_end() -> None:
+    model = Scripted()
+    async with service(providers=(model,)) as running:
+        client = await running.client()
+        job_id = await talk.asked(client, await talk.begin(client))
+        call = await model.next_call()
+        await call.text("so far")
+        await talk.until(client, f"jobs/{job_id}", "item.delta")
+        door = running.services.desk.turns.spine.providers.alive("scripted")
+        assert door is not None
+        door.tell(Hush(job_id="job_of_nobody"))
+        door.tell(Hush(job_id=job_id))
+        with trio.fail_after(10):
+            await call.closed.wait()
+        still = (await talk.job(client, job_id))["status"]
+        await client.post(f"/api/jobs/{job_id}/abort")
+        job = await talk.job(client, job_id)
+
+    assert (still, job["status"], talk.text_of(job)) == ("running", "aborted", "so far")
+    assert model.calls == [call]
