@@ -27,6 +27,7 @@ from runtime.problems import FolderInUse, StoreRefused
 from runtime.settings import BadSettings, Settings
 from transports.ingress.cli.endings import CommandFailed, Exit, leaf
 from transports.ingress.cli.finding import data_folder
+from transports.ingress.cli.kept_code import kept_code
 from transports.ingress.cli.sparing import unused
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def told(error: BaseException, settings: Settings) -> BaseException:
 
 async def serve(args: argparse.Namespace, settings: Settings, data: Path) -> int:
     """Serve the folder until a signal or the parent's end."""
-    with unused():
+    with unused(), kept_code():
         from transports import compose  # noqa: PLC0415  all there is; not for a wrong setting
 
     stop, ready = trio.Event(), Started()
