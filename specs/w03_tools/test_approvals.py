@@ -23,6 +23,7 @@ from specs.requirements import requirement
 from specs.support import talk
 from specs.support.calling import ANN, Bench, bench, calls, results
 from specs.support.faults import break_the_audit
+from specs.support.scripted import Scripted
 from specs.support.shelf import Shelf, never, said
 from store import opening, tool_calls
 from store.event_log import SqliteEventLog
@@ -154,6 +155,7 @@ class Machine:
     def __init__(self, store: Store, ids: Ids, shelf: Shelf) -> None:
         self.store, self.ids, self.shelf = store, ids, shelf
         self.hub, self.log = Hub(), SqliteEventLog(store.reader)
+        self.model = Scripted()
         self.later_ms = 0  # what its clock is ahead of ours
 
     def now_ms(self) -> int:
@@ -169,7 +171,7 @@ class Machine:
             event_log=self.log,
             reader=self.store.reader,
             writer=LoopWriter(self.store.writer, self.log, self.hub),
-            catalog=Catalog((Echo(),), default="echo"),
+            catalog=Catalog((Echo(), self.model), default="echo"),
             metrics=Metrics(),
             sources=(self.shelf,),
         ) as core:
@@ -194,9 +196,9 @@ async def machine() -> AsyncIterator[Machine]:
         yield Machine(store, ids, Shelf())
 
 
-async def start(core: Core, said: str = "go") -> str:
+async def start(core: Core, said: str = "go", model: str = "echo") -> str:
     talk_id = (await core.desk.create_conversation(ANN, "a talk", None, "req_1")).id
-    order = Order(input=(TextPart(text=said),), model="echo", tools="all")
+    order = Order(input=(TextPart(text=said),), model=model, tools="all")
     return (await core.desk.start_job(ANN, talk_id, order, None, "req_2")).id
 
 
@@ -262,3 +264,35 @@ async def test_a_call_that_a_dead_process_was_making_is_unknown_and_not_repeated
     assert (state.ended["status"], state.ended["reason"]) == ("interrupted", "process-died")
     assert [(row.outcome, row.reason) for row in rows] == [("unknown", "process-died")]
     assert len(machine.shelf.calls) == 1
+
+
+@requirement("approvals.survive", "tools.unknown")
+async def test_beside_a_call_that_waits_one_that_was_cut_off_is_not_made_again(
+    machine: Machine,
+) -> None:
+    machine.shelf.put("send", policy="ask")
+    machine.shelf.put("slow", never, timeout_s=3600)
+    async with machine.life() as core:
+        job = await start(core, model="scripted")
+        await calls(await machine.model.next_call(), ("slow", WORDS), ("send", WORDS))
+        await machine.shelf.called.wait()
+        await machine.until(job, "approval.requested")
+    async with machine.life() as core:
+        state = await machine.state(job)
+        [approval] = state.open_approvals()
+        answer = Answer(
+            caller=ANN,
+            approval_id=approval["approval_id"],
+            approves=False,
+            content=None,
+            request_id="req_3",
+        )
+        await core.desk.answer_approval(ANN, job, answer)
+        again = await machine.model.next_call()
+        await again.end()
+        state = await machine.until(job, "job.ended")
+
+    told = {item.name: "".join(item.text) for item in state.items.values() if item.answers}
+    cut = "The call was cut off (process-died). It is not known whether it did what was asked."
+    assert told == {"slow": cut, "send": "The user said no. The tool was not called."}
+    assert [id_ for id_, _ in machine.shelf.calls] == ["shelf/desk/slow"]
