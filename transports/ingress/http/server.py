@@ -23,7 +23,8 @@ from runtime import limits
 from transports.ingress.http.connection import FULL, Connection
 from transports.ingress.http.wire import Bounds, Service
 
-BACKLOG: Final = 1024  # connections the kernel holds for us while the loop is busy
+# all may come back at once, while the loop is busy: past it the kernel drops or resets them
+BACKLOG: Final = limits.CONNECTIONS_MAX
 Listener = trio.SocketListener | trio.SSLListener[trio.SocketStream]
 
 
