@@ -15,6 +15,7 @@ PROMISES = {
     "actions.child": "An import is a child with bounds, which ends with the wait for it.",
     "actions.call": "Actions are tools that a caller can call.",
     "actions.request": "Arguments are written as the document says, and none leaves its place.",
+    "actions.command": "Actions are made and removed from the command line, too.",
     "actions.refused": "What is no document of an API is refused with its place.",
     "actions.guarded": "Neither a document nor a server at an address inside is reached.",
     "actions.auth": "A call shows who asks; the secret is sealed and never comes back.",

@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         _export,
         _names,
         _mcp,
+        _actions,
         _link,
         _token,
         _backup,
@@ -220,6 +221,28 @@ def _mcp(commands: Commands) -> None:
         each = _add(actions, name, f"mcp:{name}", words)
         each.add_argument("name", metavar="NAME", help="the server")
         _listing(each)
+
+
+def _actions(commands: Commands) -> None:
+    command = _add(commands, "actions", "actions:list_sets", "make tools of documents of APIs")
+    _listing(command)
+    actions = command.add_subparsers(metavar="ACTION")
+    _listing(_add(actions, "list", "actions:list_sets", "list your actions"))
+    look = _add(actions, "look", "actions:look", "say what a document comes to")
+    look.add_argument("--search", metavar="WORDS", help="show the operations with these words")
+    add = _add(actions, "add", "actions:add", "make actions of a document")
+    add.add_argument("--name", required=True, metavar="NAME", help="what they are called here")
+    words = "an operation that is wanted; may be given again (default: all)"
+    add.add_argument("--operation", action="append", default=[], metavar="NAME", help=words)
+    words = "sent with each call; NAME=@FILE reads it"
+    add.add_argument("--header", metavar="NAME=VALUE", help=words)
+    for each in (look, add):
+        each.add_argument("what", metavar="URL|FILE", help="the document, JSON or YAML")
+        each.add_argument("--server", metavar="URL", help="where calls go (default: its first)")
+        _listing(each)
+    removed = _add(actions, "remove", "actions:remove", "remove actions and their secrets")
+    removed.add_argument("name", metavar="NAME", help="the actions")
+    _listing(removed)
 
 
 def _listing(command: argparse.ArgumentParser) -> None:

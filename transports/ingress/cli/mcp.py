@@ -36,9 +36,9 @@ def add(args: argparse.Namespace) -> int:
     """Add a server by its URL or by a server.json; print it."""
     body: dict[str, Any] = {"name": args.name, "auth": args.auth}
     if args.what.startswith(("http://", "https://")):
-        body |= {"url": args.what, "headers": _pairs("--header", args.header)}
+        body |= {"url": args.what, "headers": pairs("--header", args.header)}
     else:
-        body |= {"server_json": _document(args.what), "inputs": _pairs("--input", args.input)}
+        body |= {"server_json": _document(args.what), "inputs": pairs("--input", args.input)}
     given = {name: value for name, value in body.items() if value is not None}
     if "server_json" in given:
         _ask_for(given)
@@ -80,7 +80,8 @@ def _document(path: str) -> Any:
         raise CommandFailed(f"{path} is no URL, and no server.json: {error}", Exit.USAGE) from error
 
 
-def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
+def pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
+    """Return what a flag that is given as NAME=VALUE, or as NAME=@FILE, says."""
     found = {}
     for each in given:
         name, equals, value = each.partition("=")
