@@ -98,7 +98,7 @@ def _segment(parameter: Mapping[str, Any], value: Any) -> str:
         written = _matrix(name, value, explode=explode)
     else:
         written = _joined(value, ",", explode=explode)
-    if written.strip(".") == "" or written.lower().replace("%2e", "").strip(".") == "":
+    if written.strip(".") == "":
         raise Invalid.at(f"/{parameter['argument']}", "It cannot be a part of a path.")
     return written
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runtime.problems import Invalid
@@ -81,6 +81,9 @@ def test_a_part_of_a_path_is_written_in_its_style(
 
 
 @requirement("actions.request")
+@example(".")
+@example("..")
+@example("../x")
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_no_argument_leaves_its_segment(value: str) -> None:
     placed = parameter("path", "simple", explode=False)
