@@ -21,7 +21,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from harness import faults
+from harness import faults, quick
 from harness.simulation import plan as plans
 from harness.simulation.machine import Build
 from harness.simulation.plan import Plan
@@ -124,7 +124,7 @@ def processes(jobs: int) -> ProcessPoolExecutor:
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
     context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
-    return ProcessPoolExecutor(max_workers=jobs, mp_context=context)
+    return ProcessPoolExecutor(jobs, context, initializer=quick.load, initargs=(__name__,))
 
 
 def _run_share(
