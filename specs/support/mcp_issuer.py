@@ -29,6 +29,7 @@ class Issuer:
 
     Args:
         strange: answers by path, `(status, body)`, in place of its own.
+        hangs_up: paths at which it ends the connection in place of an answer.
         lives_s: of an access token.
         scope: that a tool call wants; "" for none.
         forms: what was posted, by path, in order.
@@ -36,6 +37,7 @@ class Issuer:
 
     origin: str = ""
     strange: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    hangs_up: set[str] = field(default_factory=set)
     lives_s: int = 3600
     scope: str = ""
     forms: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -135,6 +137,8 @@ async def issuing(**how: Any) -> AsyncIterator[Issuer]:
     def reply(head: str, body: bytes) -> bytes:
         method, target, _ = head.split("\n", maxsplit=1)[0].split(" ")
         path = urlsplit(target).path
+        if path in issuer.hangs_up:
+            raise trio.BrokenResourceError
         if (method, path) != ("post", "/mcp"):
             status, found = issuer.answer(method, path, body)
             if isinstance(found, str):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
+import trio
+
 from runtime.secret import Secret
 from runtime.settings import McpServer
 from specs.requirements import requirement
 from specs.support import mcp_http, mcp_program
 from specs.support.faults import break_the_audit
-from specs.support.mcp_people import ANN, BOB, SERVERS, beside_a_server
+from specs.support.mcp_people import ANN, BOB, SERVERS, World, beside_a_server
 
 KEY = "canary-0123456789"
 SMALL = [f"mcp/small/{name}" for name in sorted(mcp_program.NAMES)]
@@ -263,26 +266,54 @@ async def test_the_resources_and_prompts_of_a_server_are_read(tmp_path: Path) ->
         assert [each["content"]["text"] for each in prompt["messages"]] == ["Greet Ada."]
 
 
+def begins(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """Let a session begin; the rest is the caller's."""
+    known = message.get("method") in {"initialize", "notifications/initialized"}
+    return mcp_program.answer(message, names) if known else None
+
+
 def refusing(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
     """Let a session begin, and refuse whatever is asked then."""
-    if message.get("method") in {"initialize", "notifications/initialized"}:
-        return mcp_program.answer(message, names)
     error = {"code": -32603, "message": "Not today."}
-    return {"jsonrpc": "2.0", "id": message["id"], "error": error} if "id" in message else None
+    refused = {"jsonrpc": "2.0", "id": message["id"], "error": error} if "id" in message else None
+    return begins(message, names) or refused
+
+
+def hanging_up(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """Let a session begin, and end the connection at whatever is asked then."""
+    answer = begins(message, names)
+    if answer is None and "id" in message:
+        raise trio.BrokenResourceError
+    return answer
+
+
+async def asked_for_everything(world: World) -> list[httpx.Response]:
+    """Return what comes of asking a server for each kind of thing it may have."""
+    at = f"{SERVERS}/small"
+    return [
+        await world.ann.get(f"{at}/tools"),
+        await world.ann.get(f"{at}/resources"),
+        await world.ann.get(f"{at}/resource-templates"),
+        await world.ann.get(f"{at}/resources/read", params={"uri": "note://1"}),
+        await world.ann.get(f"{at}/prompts"),
+        await world.ann.post(f"{at}/prompts", json={"name": "greet"}),
+        await world.ann.patch(at, json={"tools": {"echo": "auto"}}),
+    ]
 
 
 async def test_what_a_server_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     async with beside_a_server(tmp_path, refusing) as world:
         await world.add()
-        at = f"{SERVERS}/small"
-        answers: list[Any] = [
-            await world.ann.get(f"{at}/resources"),
-            await world.ann.get(f"{at}/resource-templates"),
-            await world.ann.get(f"{at}/resources/read", params={"uri": "note://1"}),
-            await world.ann.get(f"{at}/prompts"),
-            await world.ann.post(f"{at}/prompts", json={"name": "greet"}),
-            await world.ann.patch(at, json={"tools": {"echo": "auto"}}),
-        ]
+        answers = await asked_for_everything(world)
 
-        assert [answer.status_code for answer in answers] == [502] * 6
+        assert [answer.status_code for answer in answers] == [502] * 7
         assert {answer.json()["detail"] for answer in answers} == {"Not today."}
+
+
+async def test_a_server_that_hangs_up_is_told_to_be_lost(tmp_path: Path) -> None:
+    async with beside_a_server(tmp_path, hanging_up) as world:
+        await world.add()
+        answers = await asked_for_everything(world)
+
+        assert [answer.status_code for answer in answers] == [502] * 7
+        assert {answer.json()["type"].rpartition(":")[2] for answer in answers} == {"upstream-lost"}

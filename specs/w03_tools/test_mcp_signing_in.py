@@ -211,6 +211,19 @@ async def test_a_server_that_leads_elsewhere_gets_nobody_to_sign_in(
         assert issuer.posted("/token") == []
 
 
+async def test_an_issuer_that_hangs_up_signs_nobody_in(tmp_path: Path) -> None:
+    async with beside_an_issuer(tmp_path) as (world, issuer):
+        issuer.hangs_up = {"/token"}
+        back = await signed_in(world, issuer)
+        issuer.hangs_up = {"/mcp"}
+        again = await world.ann.post(SIGN_IN)
+
+        for answer in (back, again):
+            assert answer.status_code == 502
+            assert answer.json()["type"].rpartition(":")[2] == "upstream-lost"
+        assert (await world.ann.get(f"{SERVERS}/small")).json()["signed_in"] is False
+
+
 @requirement("mcp.sign-in.trusted")
 @pytest.mark.parametrize("page", ["javascript:alert(1)", "data:,x", "file:///etc/passwd"])
 async def test_a_page_that_is_no_page_of_the_web_is_never_shown(tmp_path: Path, page: str) -> None:
