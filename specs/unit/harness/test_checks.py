@@ -71,7 +71,7 @@ def test_a_part_that_takes_too_long_is_ended_and_failed(tmp_path: Path) -> None:
     assert (status, output.read_text(encoding="utf-8")) == (1, "begun\nended after 1 s\n")
 
 
-def test_two_workers_are_done_with_all_budgets_within_nine_minutes() -> None:
+def test_the_workers_are_done_with_all_budgets_within_nine_minutes() -> None:
     ends = [0] * checks.WORKERS
     for part in checks.PARTS:  # as the pool takes them: whoever is free takes the next
         if not part.waits:
