@@ -80,12 +80,12 @@ SLICES = {
     "specs": ("specs/",),
 }
 BUDGETS_S = {
-    "simulation": 120,
+    "simulation": 130,
     "processes": 90,
-    "commands": 110,
-    "harness": 150,
-    "units": 120,
-    "specs": 360,
+    "commands": 90,
+    "harness": 300,
+    "units": 115,
+    "specs": 400,
 }
 SPECS = tuple(
     Part(name=name, command=("pytest", "-q", f"--slice={name}"), budget_s=BUDGETS_S[name])
@@ -95,18 +95,18 @@ OTHERS = (
     Part(name="lint", command=("ruff", "check", "--output-format=concise", "."), budget_s=10),
     Part(name="format", command=("ruff", "format", "--check", "."), budget_s=10),
     Part(name="imports", command=("lint-imports", "--no-logo"), budget_s=20),
-    Part(name="types", command=("mypy",), budget_s=80),
+    Part(name="types", command=("mypy",), budget_s=75),
     Part(
         name="browser",
         command=("pytest", "-q", "-o", "trio_mode=false", "specs/browser"),
-        budget_s=220,
+        budget_s=200,
         needs=chromium.find_or_install,
         missing=chromium.MISSING,
     ),
     Part(
         name="streams",
         command=("python", "-m", "harness", "conformance", "durable-streams"),
-        budget_s=140,
+        budget_s=150,
         needs=conformance.find_or_install,
         missing=conformance.MISSING,
         waits=True,
@@ -114,7 +114,7 @@ OTHERS = (
     Part(
         name="clients",
         command=("python", "-m", "harness", "conformance", "clients"),
-        budget_s=130,
+        budget_s=170,
         needs=clients.find_or_install,
         missing=clients.MISSING,
         waits=True,
@@ -122,7 +122,7 @@ OTHERS = (
     Part(
         name="soak",
         command=("python", "-m", "harness", "soak", "--small", "--minutes", "1"),
-        budget_s=100,
+        budget_s=95,
     ),
 )
 UNION = Part(name="contract", command=("pytest", "-q", "specs/test_contract.py"), budget_s=10)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE
+from typing import cast
 
 import pytest
 import trio
@@ -206,14 +207,23 @@ async def test_a_refusal_is_the_models_error_and_begins_no_item(
         assert len(await heard(provider, "next")) == 5
 
 
+async def begun(folder: Path) -> trio.Process:
+    """Start a program with the words of the model's child, and wait until it is that."""
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code, str(local_process.PROGRAM), str(folder)]
+    process = await trio.lowlevel.open_process(words, stdin=PIPE, stdout=PIPE)
+    with trio.fail_after(60):
+        async with cast("trio.abc.ReceiveStream", process.stdout) as said_by_it:
+            assert await said_by_it.receive_some() == b"up\n"
+    return process
+
+
 @pytest.mark.parametrize("is_ours", [True, False])
 async def test_a_leftover_is_reaped_if_it_is_our_child_of_this_folder(
     tmp_path: Path, is_ours: bool
 ) -> None:
     folder = tmp_path if is_ours else tmp_path / "another"
-    code = "import sys; sys.stdin.read()"
-    words = [sys.executable, "-c", code, str(local_process.PROGRAM), str(folder)]
-    process = await trio.lowlevel.open_process(words, stdin=PIPE)
+    process = await begun(folder)
     (tmp_path / "local-model.pid").write_text(str(process.pid))
     assert await local_process.reap(tmp_path) is is_ours
     if not is_ours:
@@ -225,8 +235,7 @@ async def test_a_leftover_is_reaped_if_it_is_our_child_of_this_folder(
 
 
 async def test_a_service_that_starts_reaps_what_the_last_one_left(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "input()", str(local_process.PROGRAM), str(tmp_path)]
-    left = await trio.lowlevel.open_process(words, stdin=PIPE)
+    left = await begun(tmp_path)
     (tmp_path / "local-model.pid").write_text(str(left.pid))
     async with local(tmp_path) as provider:
         with trio.fail_after(5):
