@@ -26,11 +26,12 @@ from actors.action_kept import (
 )
 from actors.action_sign_ins import ActionSignIns
 from actors.action_tokens import ActionTokens
+from actors.changing import commit
 from actors.claims import Claim
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import ActionsExist, Invalid, NotFound
-from store import action_sets, change
+from store import action_sets
 from store.action_sets import ActionSetRow
 from store.database import Database
 from store.keyring import Keyring, SealBroken
@@ -81,8 +82,8 @@ class ActionSets:
 
     def reach_of(self, kept: Kept) -> guard.Reach:
         """Return the reach of the calls of a set; raises ValueError where it can have none."""
-        told = self._spine.mcp_settled.on_decision
-        return reach_of(kept.server, self._spine.mcp_settled.action_places, kept.timeout_s, told)
+        told = self._spine.settled.on_decision
+        return reach_of(kept.server, self._spine.settled.action_places, kept.timeout_s, told)
 
     def view(self, caller: Caller, kept: Kept) -> ActionSetView:
         """Return a set as it is shown."""
@@ -127,7 +128,9 @@ class ActionSets:
                 raise ActionsExist("The name is taken.")
             action_sets.put(db, caller, row)
 
-        await self._change(caller, "action.create", name, rows, request_id, claim, view)
+        await commit(
+            self._spine, caller, "action.create", name, rows, request_id, claim=claim, view=view
+        )
         return view
 
     async def change(
@@ -159,20 +162,20 @@ class ActionSets:
             if moved:
                 action_sets.forget_grant(db, caller, name)
 
-        await self._change(caller, "action.change", name, rows, request_id)
+        await commit(self._spine, caller, "action.change", name, rows, request_id)
         return self.one(caller, name)
 
     async def remove(self, caller: Caller, name: str, request_id: str) -> None:
         """Forget a set with its secrets and tokens; raises NotFound."""
         self.find(caller, name)
         rows: Callable[[Database], None] = lambda db: action_sets.remove(db, caller, name)
-        await self._change(caller, "action.remove", name, rows, request_id)
+        await commit(self._spine, caller, "action.remove", name, rows, request_id)
 
     async def sign_out(self, caller: Caller, name: str, request_id: str) -> None:
         """Forget the tokens of a set; raises NotFound."""
         self.find(caller, name)
         rows: Callable[[Database], None] = lambda db: action_sets.forget_grant(db, caller, name)
-        await self._change(caller, "action.sign-out", name, rows, request_id)
+        await commit(self._spine, caller, "action.sign-out", name, rows, request_id)
 
     async def _read(self, given: Mapping[str, Any], *, makes: bool) -> dict[str, Any]:
         text, url = given.get("document", ""), given.get("url", "")
@@ -198,12 +201,12 @@ class ActionSets:
     def _fetched(self, url: str) -> AsyncGenerator[bytes, None]:
         reach = guard.Reach(
             purpose="import",
-            exempt=self._spine.mcp_settled.action_places,
+            exempt=self._spine.settled.action_places,
             idle_s=limits.MCP_OAUTH_S,
             total_s=limits.ACTION_IMPORT_S,
             decodes=True,
             body_bytes=limits.ACTION_JSON_BYTES,
-            on_decision=self._spine.mcp_settled.on_decision,
+            on_decision=self._spine.settled.on_decision,
         )
         return fetch(reach, url)
 
@@ -231,30 +234,6 @@ class ActionSets:
             except SealBroken:
                 log.warning("action_secrets_lost", set=row.name)
         return kept_in(row, secrets)
-
-    async def _change(
-        self,
-        caller: Caller,
-        action: str,
-        name: str,
-        rows: Callable[[Database], None],
-        request_id: str,
-        claim: Claim | None = None,
-        view: ActionSetView | None = None,
-    ) -> None:
-        now_ms = self._spine.clock.now_ms()
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action=action,
-                object_id=name,
-                at_ms=now_ms,
-                request_id=request_id,
-                access=lambda _: True,  # it is the caller's own
-                rows=rows,
-                idempotency=claim.record(caller, view, now_ms) if claim else None,
-            )
-        )
 
 
 def _owner(caller: Caller, name: str) -> str:

@@ -17,11 +17,12 @@ import structlog
 import trio
 
 from actors.action_kept import Kept
+from actors.changing import commit
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import UpstreamSaid
 from runtime.secret import Secret
-from store import action_sets, change
+from store import action_sets
 from store.database import Database
 from store.keyring import Keyring, SealBroken
 from transports.egress import guard
@@ -85,12 +86,12 @@ class ActionTokens:
             client_secret=kept.secrets.get("client_secret", Secret("")),
             reach=guard.Reach(
                 purpose="oauth",
-                exempt=self._spine.mcp_settled.action_places,
+                exempt=self._spine.settled.action_places,
                 domains=guard.only(kept.auth.token_url),
                 idle_s=limits.MCP_OAUTH_S,
                 total_s=limits.MCP_OAUTH_S,
                 body_bytes=limits.MCP_OAUTH_BYTES,
-                on_decision=self._spine.mcp_settled.on_decision,
+                on_decision=self._spine.settled.on_decision,
             ),
         )
 
@@ -104,7 +105,7 @@ class ActionTokens:
             if action_sets.get(db, caller, name) is not None:  # it may have been removed meanwhile
                 action_sets.put_grant(db, caller, name, sealed, now_ms)
 
-        await self._write(caller, "action.grant", name, rows)
+        await commit(self._spine, caller, "action.grant", name, rows, "")
 
     def _held(self, caller: Caller, name: str) -> Tokens | None:
         sealed = action_sets.grant(self._spine.reader, caller, name)
@@ -120,21 +121,7 @@ class ActionTokens:
     async def _forgotten(self, caller: Caller, name: str, held: Tokens | None) -> None:
         if held is not None:
             rows = lambda db: action_sets.forget_grant(db, caller, name)
-            await self._write(caller, "action.grant.lost", name, rows)
-
-    async def _write(self, caller: Caller, action: str, name: str, rows: object) -> None:
-        now_ms = self._spine.clock.now_ms()
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action=action,
-                object_id=name,
-                at_ms=now_ms,
-                request_id="",
-                access=lambda _: True,  # it is the caller's own
-                rows=rows,  # type: ignore[arg-type]
-            )
-        )
+            await commit(self._spine, caller, "action.grant.lost", name, rows, "")
 
     def _keyring(self) -> Keyring:
         assert self._spine.sealing is not None

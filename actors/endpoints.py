@@ -17,6 +17,7 @@ import structlog
 import trio
 from pykka import ActorDeadError
 
+from actors.changing import commit
 from actors.claims import Claim
 from actors.provider import Changed
 from actors.spine import Sealing, Spine
@@ -34,7 +35,7 @@ from runtime.problems import (
 )
 from runtime.secret import Secret
 from runtime.settings import Endpoint, Settings, endpoint_name, endpoint_of
-from store import change, endpoints
+from store import endpoints
 from store.database import Database
 from store.endpoints import EndpointRow
 from store.keyring import SealBroken
@@ -284,18 +285,16 @@ class Endpoints:
         claim: Claim | None = None,
         view: EndpointView | None = None,
     ) -> None:
-        now_ms = self._spine.clock.now_ms()
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action=action,
-                object_id=name,
-                at_ms=now_ms,
-                request_id=request_id,
-                access=lambda _: caller.admin,
-                rows=rows,
-                idempotency=claim.record(caller, view, now_ms) if claim else None,
-            )
+        await commit(
+            self._spine,
+            caller,
+            action,
+            name,
+            rows,
+            request_id,
+            access=lambda _: caller.admin,
+            claim=claim,
+            view=view,
         )
 
     def _view(

@@ -7,13 +7,14 @@ sign-in at the old one. Each change is audited, and counts for the next session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actors import mcp_given
+from actors.changing import commit
 from actors.claims import Claim
 from actors.mcp_installed import Installed, approving, installed_in, parts_of
 from actors.mcp_session import Fetch
@@ -24,7 +25,7 @@ from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import Invalid, NotFound, ServerExists, ServerFixed, Upstream
 from runtime.settings import ENDPOINT_NAME, McpServer, mcp_server_of
-from store import change, mcp_grants, mcp_servers
+from store import mcp_grants, mcp_servers
 from store.database import Database
 from store.keyring import Keyring, SealBroken
 from store.mcp_grants import GrantKey
@@ -64,7 +65,7 @@ class McpServers:
         """Return the servers of a person, by name."""
         found = {
             name: Installed(name=name, source="settings", settings=each, title=name)
-            for name, each in self._spine.mcp_settled.servers.items()
+            for name, each in self._spine.settled.servers.items()
         }
         for row in mcp_servers.list_all(self._spine.reader, caller):
             if row.name not in found:
@@ -77,7 +78,7 @@ class McpServers:
         Raises:
             NotFound: they have none of this name.
         """
-        if (settled := self._spine.mcp_settled.servers.get(name)) is not None:
+        if (settled := self._spine.settled.servers.get(name)) is not None:
             return Installed(name=name, source="settings", settings=settled, title=name)
         row = mcp_servers.get(self._spine.reader, caller, name)
         if row is None:
@@ -121,7 +122,9 @@ class McpServers:
                 raise ServerExists("The name is taken.")
             mcp_servers.put(db, caller, row)
 
-        await self._change(caller, "mcp.server.create", name, rows, request_id, claim, view)
+        await commit(
+            self._spine, caller, "mcp.server.create", name, rows, request_id, claim=claim, view=view
+        )
         return view
 
     async def change(
@@ -146,7 +149,7 @@ class McpServers:
             if moved:
                 mcp_grants.remove(db, self._grants(caller, name))
 
-        await self._change(caller, "mcp.server.change", name, rows, request_id)
+        await commit(self._spine, caller, "mcp.server.change", name, rows, request_id)
         self.sessions.reopen(caller, name)
         await self.sign_ins.revoke(before, record)
         return self.one(caller, name)
@@ -163,7 +166,7 @@ class McpServers:
             mcp_servers.remove(db, caller, name)
             mcp_grants.remove(db, self._grants(caller, name))
 
-        await self._change(caller, "mcp.server.remove", name, rows, request_id)
+        await commit(self._spine, caller, "mcp.server.remove", name, rows, request_id)
         self.sessions.reopen(caller, name)
         await self.sign_ins.revoke(server, record)
 
@@ -213,7 +216,7 @@ class McpServers:
         settings = mcp_server_of(name, {**kept, **values})
         mcp_given.check(settings)
         try:
-            server_of(name, settings, self._spine.mcp_settled.places)
+            server_of(name, settings, self._spine.settled.places)
         except ValueError as error:
             raise Invalid.at("/url", str(error)) from error
         server = Installed(
@@ -255,30 +258,6 @@ class McpServers:
             except SealBroken:
                 log.warning("mcp_secrets_lost", server=row.name)
         return installed_in(row, secrets)
-
-    async def _change(
-        self,
-        caller: Caller,
-        action: str,
-        name: str,
-        rows: Callable[[Database], None],
-        request_id: str,
-        claim: Claim | None = None,
-        view: McpServerView | None = None,
-    ) -> None:
-        now_ms = self._spine.clock.now_ms()
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action=action,
-                object_id=name,
-                at_ms=now_ms,
-                request_id=request_id,
-                access=lambda _: True,  # it is the caller's own
-                rows=rows,
-                idempotency=claim.record(caller, view, now_ms) if claim else None,
-            )
-        )
 
     def _grants(self, caller: Caller, name: str) -> GrantKey:
         return GrantKey(tenant=caller.tenant, user=caller.user, server=name)

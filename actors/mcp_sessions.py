@@ -187,7 +187,7 @@ class McpSessions:
         """
         try:
             found = self._find(caller, name)
-            server = server_of(name, found.settings, self._spine.mcp_settled.places)
+            server = server_of(name, found.settings, self._spine.settled.places)
         except (NotFound, ValueError) as error:
             raise UpstreamSaid(f"The MCP server cannot be used: {error}", code="egress") from error
         if not found.in_use:
@@ -210,7 +210,7 @@ class McpSessions:
             kept=self.kept(caller, name),
             authority=self._authority(caller, name),
             asker=ask,
-            on_decision=self._spine.mcp_settled.on_decision,
+            on_decision=self._spine.settled.on_decision,
         )
 
     def _authority(self, caller: Caller, name: str) -> Authority | None:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 import trio
 
+from actors.changing import commit
 from actors.mcp_installed import Installed
 from actors.mcp_sessions import CLIENT, McpSessions, key_of
 from actors.mcp_sign_in import Begin, Finish, McpSignIn
@@ -29,7 +30,7 @@ from runtime.caller import Caller
 from runtime.clock import rfc3339
 from runtime.problems import Invalid, NotFound
 from runtime.secret import Secret
-from store import change, mcp_grants
+from store import mcp_grants
 from store.mcp_grants import GrantKey
 from transports.egress.mcp.configured import access_of, server_of
 from transports.egress.mcp.servers import Consent, HttpServer, Returned
@@ -82,7 +83,7 @@ class McpSignIns:
             from transports.egress.mcp.client import connect  # noqa: PLC0415 -- as the sessions do
 
             settings = self._spine.mcp.find(caller, name).settings
-            server = server_of(name, settings, self._spine.mcp_settled.places)
+            server = server_of(name, settings, self._spine.settled.places)
             access = access_of(
                 settings,
                 redirect_uri=redirect_uri,
@@ -99,7 +100,7 @@ class McpSignIns:
 
     def _metadata_url(self) -> str:
         """Return our own URL as a client; "" where no issuer could read it."""
-        public = self._spine.mcp_settled.public_url
+        public = self._spine.settled.public_url
         return f"{public}{OURSELVES}" if public.startswith("https://") else ""
 
     def known_proof(self, caller: Caller, proof: str) -> bool:
@@ -167,17 +168,8 @@ class McpSignIns:
         """Forget what the person may do at a server, and tell its issuer."""
         record = await self.record(caller, server.name)
         key = GrantKey(tenant=caller.tenant, user=caller.user, server=server.name)
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action="mcp.sign-out",
-                object_id=server.name,
-                at_ms=self._spine.clock.now_ms(),
-                request_id=request_id,
-                access=lambda _: True,  # it is the caller's own
-                rows=lambda db: mcp_grants.remove(db, key),
-            )
-        )
+        rows = lambda db: mcp_grants.remove(db, key)
+        await commit(self._spine, caller, "mcp.sign-out", server.name, rows, request_id)
         self._sessions.reopen(caller, server.name)
         await self.revoke(server, record)
 
@@ -193,7 +185,7 @@ class McpSignIns:
         await trio.to_thread.run_sync(import_module, CLIENT)
         from transports.egress.mcp.revoking import revoke  # noqa: PLC0415 -- as above
 
-        settled = self._spine.mcp_settled
+        settled = self._spine.settled
         where = server_of(server.name, server.settings, settled.places)
         revoked = False
         if isinstance(where, HttpServer):

@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from actors.changing import commit
 from actors.spine import Spine
 from runtime.caller import Caller
 from runtime.problems import NotFound
-from store import change, endpoints
+from store import endpoints
 from store.database import Database
 from transports.egress.providers.base import Model
 
@@ -79,17 +80,8 @@ class ModelFacts:
         rows: Callable[[Database], None],
         request_id: str,
     ) -> None:
-        await self._spine.writer.write(
-            change.change(
-                caller,
-                action=action,
-                object_id=model,
-                at_ms=self._spine.clock.now_ms(),
-                request_id=request_id,
-                access=lambda _: caller.admin,
-                rows=rows,
-            )
-        )
+        access = lambda _: caller.admin
+        await commit(self._spine, caller, action, model, rows, request_id, access=access)
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Sealing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What the operator's settings say of MCP servers.
+    """What the operator's settings say of MCP servers and actions.
 
     Args:
         places: in a private network, that people's servers and sign-ins may reach.
@@ -87,7 +87,7 @@ class Spine:
     eraser: Eraser | None = None  # None: a store in memory keeps what nobody can reach
     sealing: Sealing | None = None  # None: endpoints are those of the settings alone
     webhooks: Webhooks | None = None  # None: subscriptions are pull-wake only
-    mcp_settled: Settled = field(default_factory=Settled)
+    settled: Settled = field(default_factory=Settled)
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
     waiting: set[str] = field(default_factory=set)  # jobs that only wait for a human

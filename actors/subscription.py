@@ -20,6 +20,7 @@ import trio
 from pykka import ActorDeadError
 
 from actors import wake_telling, wake_tokens
+from actors.changing import commit
 from actors.spine import Spine
 from actors.subscription_links import Links
 from actors.subscription_rows import (
@@ -61,7 +62,7 @@ from runtime.problems import (
     StreamConflict,
     TooManyRequests,
 )
-from store import change, subscriptions
+from store import subscriptions
 from store.database import Database
 from store.subscriptions import LinkRow, SubscriptionRow
 from store.writer import Write
@@ -331,17 +332,8 @@ class Subscription(TrioActor):
         self._arm()
 
     async def _change(self, who: Who, action: str, rows: Callable[[Database], None]) -> None:
-        await self.spine.writer.write(
-            change.change(
-                who.caller,
-                action=action,
-                object_id=self.key.id,
-                at_ms=self.spine.clock.now_ms(),
-                request_id=who.request_id,
-                access=lambda _: True,  # the key is the caller's own, or a token's
-                rows=rows,
-            )
-        )
+        # The key is the caller's own, or a token's.
+        await commit(self.spine, who.caller, action, self.key.id, rows, who.request_id)
 
     async def _keep(self, also: Callable[[Database], None] | None = None) -> None:
         """Commit where the subscription stands; what changed by itself needs no audit."""

@@ -125,7 +125,7 @@ async def open_core(
         eraser=eraser,
         sealing=sealing,
         webhooks=webhooks,
-        mcp_settled=mcp or Settled(),
+        settled=mcp or Settled(),
     )
     await recovery.close_interrupted(spine)
     async with trio.open_nursery() as nursery:

@@ -206,7 +206,7 @@ def _services(
         catalog=catalog,
         metrics=metrics,
         sealing=Sealing(keyring=Keyring(data), make=provider_of),
-        mcp_settled=mcp,
+        settled=mcp,
     )
     tree = Tree(spine, nursery)
     accounts = Accounts(clock=clock, ids=ids, reader=store.reader, writer=writer, nursery=nursery)
