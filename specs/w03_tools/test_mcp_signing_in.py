@@ -131,6 +131,20 @@ async def test_a_callback_in_another_browser_finds_nothing_and_spends_nothing(
         assert own.status_code == 303
 
 
+async def test_a_browser_may_be_on_its_way_to_two_servers_at_once(tmp_path: Path) -> None:
+    async with beside_an_issuer(tmp_path) as (world, issuer):
+        await world.add("other", auth="person")
+        pages = [
+            (await world.ann.post(f"{SERVERS}/{name}/sign-in")).json()["authorization_url"]
+            for name in ("small", "other")
+        ]
+        proof = world.ann.cookies["runchat_mcp_sign_in"]
+        browser = world.running.stranger({"Cookie": f"runchat_mcp_sign_in={proof}"})
+        back = [await browser.get(BACK, params=issuer.authorize(page)) for page in pages]
+
+        assert [each.headers.get("Location") for each in back] == ["/#mcp=small", "/#mcp=other"]
+
+
 @requirement("mcp.sign-in.bound")
 async def test_an_app_brings_back_what_it_caught_with_the_credential_that_began(
     tmp_path: Path,

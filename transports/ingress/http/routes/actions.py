@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
-from quart import Blueprint, Response, g, request
+from quart import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
 from actors.action_kept import RESERVED, ActionSetView
 from actors.action_sign_ins import ActionSignInView
-from actors.views import to_bytes
 from runtime import limits
 from runtime.problems import (
     ActionsExist,
@@ -26,11 +24,11 @@ from runtime.problems import (
 from transports.egress.actions.authorizing import Kind
 from transports.ingress.http.context import services
 from transports.ingress.http.dto import STRICT
-from transports.ingress.http.operation import JSON, Call, Nothing, empty, operation
+from transports.ingress.http.operation import Call, Nothing, empty, operation
+from transports.ingress.http.way_back import WayBack, arrived
 
 routes = Blueprint("actions", __name__, url_prefix="/api/actions")
-COOKIE: Final = "runchat_action_sign_in"
-BACK: Final = "/api/actions/callback"
+BACK: Final = WayBack(path="/api/actions/callback", cookie="runchat_action_sign_in")
 FAILURES: Final = (UpstreamSaid, UpstreamLost)
 Word = Annotated[str, Field(max_length=limits.HEADER_VALUE_MAX)]
 Url = Annotated[str, Field(max_length=limits.EGRESS_URL_CHARS)]
@@ -247,25 +245,14 @@ async def remove_actions(call: Call[Nothing, Nothing], id: str) -> Response:
     problems=(Invalid,),
 )
 async def begin_action_sign_in(call: Call[Nothing, Nothing], id: str) -> Response:
-    sets, proof = services().desk.actions, _proof() or services().ids.secret()
-    public = services().settings.server.public_url.rstrip("/")
+    sets, proof = services().desk.actions, BACK.proof() or services().ids.secret()
     view = sets.sign_ins.begin(
         call.caller,
         sets.find(call.caller, id),
-        redirect_uri=f"{public or g.seen.origin}{BACK}",
+        redirect_uri=BACK.redirect_uri,
         proof=proof,
     )
-    response = Response(to_bytes(view), 200, content_type=JSON)
-    response.set_cookie(
-        COOKIE,
-        proof,
-        max_age=int(limits.MCP_SIGN_IN_S),
-        path="/api/actions",
-        httponly=True,
-        samesite="Lax",
-        secure=g.seen.scheme == "https",
-    )
-    return response
+    return BACK.leave(view, proof)
 
 
 @routes.delete("/<actions:id>/sign-in")
@@ -285,18 +272,7 @@ async def end_action_sign_in(call: Call[Nothing, Nothing], id: str) -> Response:
 )
 async def finish_action_sign_in(call: Call[Nothing, ActionBackQuery]) -> Response:
     sets, query = services().desk.actions, call.query
-    pending = sets.sign_ins.claim(query.state, _proof())
+    pending = sets.sign_ins.claim(query.state, BACK.proof())
     kept = sets.find(pending.caller, pending.name)
     await sets.sign_ins.finish(pending, kept, query.code, query.error)
-    response = empty(303)
-    response.headers["Location"] = f"/#actions={kept.name}"
-    return response
-
-
-def _proof() -> str:
-    """Return what the browser holds of a sign-in; "" for nothing."""
-    try:
-        morsel = SimpleCookie(request.headers.get("Cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
+    return arrived(f"actions={kept.name}")

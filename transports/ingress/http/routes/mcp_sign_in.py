@@ -1,20 +1,14 @@
-"""/api/mcp/servers/{name}/sign-in and /api/mcp/callback: a person's way to an issuer and back.
-
-The way back is bound to the browser that was sent by a cookie of its own: the session's is not sent
-along when another site leads back here (SameSite=Strict).
-"""
+"""/api/mcp/servers/{name}/sign-in and /api/mcp/callback: a person's way to an issuer and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Final
 
 from pydantic import Field
-from quart import Blueprint, Response, g, request
+from quart import Blueprint, Response
 
 from actors.mcp_sign_ins import OURSELVES, McpSignInView
-from actors.views import to_bytes
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import (
@@ -28,12 +22,12 @@ from runtime.problems import (
 )
 from transports.egress.mcp.servers import Returned
 from transports.ingress.http.context import services
-from transports.ingress.http.operation import JSON, Call, Nothing, empty, operation
+from transports.ingress.http.operation import Call, Nothing, empty, operation
 from transports.ingress.http.problems import NOTHING_HERE
+from transports.ingress.http.way_back import WayBack, arrived
 
 routes = Blueprint("mcp_sign_in", __name__, url_prefix="/api/mcp")
-COOKIE: Final = "runchat_mcp_sign_in"
-BACK: Final = "/api/mcp/callback"
+BACK: Final = WayBack(path="/api/mcp/callback", cookie="runchat_mcp_sign_in")
 FAILURES: Final[tuple[type[Problem], ...]] = (UpstreamSaid, UpstreamLost)
 Text = Annotated[str, Field(max_length=limits.API_KEY_CHARS_MAX)]
 
@@ -68,23 +62,12 @@ class McpClientMetadata:
     problems=(Invalid, *FAILURES),
 )
 async def begin_mcp_sign_in(call: Call[Nothing, Nothing], name: str) -> Response:
-    mcp, origin = services().desk.mcp, g.seen.origin
-    server, proof = mcp.find(call.caller, name), _proof()
+    mcp, proof = services().desk.mcp, BACK.proof()
+    server = mcp.find(call.caller, name)
     if not mcp.sign_ins.known_proof(call.caller, proof):
         proof = services().ids.secret()
-    redirect_uri = f"{services().settings.server.public_url.rstrip('/') or origin}{BACK}"
-    view = await mcp.sign_ins.begin(call.caller, server, redirect_uri, proof)
-    response = Response(to_bytes(view), 200, content_type=JSON)
-    response.set_cookie(
-        COOKIE,
-        proof,
-        max_age=int(limits.MCP_SIGN_IN_S),
-        path=BACK,
-        httponly=True,
-        samesite="Lax",
-        secure=g.seen.scheme == "https",
-    )
-    return response
+    view = await mcp.sign_ins.begin(call.caller, server, BACK.redirect_uri, proof)
+    return BACK.leave(view, proof)
 
 
 @routes.delete("/servers/<name>/sign-in")
@@ -110,10 +93,8 @@ async def end_mcp_sign_in(call: Call[Nothing, Nothing], name: str) -> Response:
 async def finish_mcp_sign_in(call: Call[Nothing, BackQuery]) -> Response:
     query = call.query
     returned = Returned(code=query.code, state=query.state, issuer=query.iss, error=query.error)
-    name = await services().desk.mcp.sign_ins.finish(returned, _proof(), _caller(call))
-    response = empty(303)
-    response.headers["Location"] = f"/#mcp={name}"
-    return response
+    name = await services().desk.mcp.sign_ins.finish(returned, BACK.proof(), _caller(call))
+    return arrived(f"mcp={name}")
 
 
 @routes.get("/client.json")
@@ -130,17 +111,8 @@ async def read_mcp_client(_: Call[Nothing, Nothing]) -> McpClientMetadata:
     return McpClientMetadata(
         client_id=f"{public}{OURSELVES}",
         client_name="Runchat",
-        redirect_uris=(f"{public}{BACK}",),
+        redirect_uris=(f"{public}{BACK.path}",),
     )
-
-
-def _proof() -> str:
-    """Return what the browser holds of a sign-in; "" for nothing."""
-    try:
-        morsel = SimpleCookie(request.headers.get("Cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel is not None else ""
 
 
 def _caller(call: Call[Nothing, BackQuery]) -> Caller | None:
