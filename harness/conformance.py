@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import installing, open_responses, openapi_directory, setup
+from harness import announced, installing, open_responses, openapi_directory, setup
 from harness.clients import main as clients_of_apis
 from harness.mcp import suite as mcp_suite
 
@@ -95,24 +95,16 @@ def _install(npm: str) -> str | None:
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve on a folder that is thrown away; yield the address."""
-    env = os.environ | {
-        "RUNCHAT_LOG__LEVEL": "warning",
+    env = {
         "RUNCHAT_STREAMS__LONG_POLL_S": str(LONG_POLL_S),
         "RUNCHAT_STREAMS__WEBHOOKS": "true",
         "RUNCHAT_STREAMS__WEBHOOK_LOOPBACK": "true",  # the suite's webhooks live here
     }
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "harness", "serve-as", "--tenant", "conformance"]
-        command += ["--user", "suite", "--port", "0", "--data", str(Path(folder) / "data")]
-        command += ["--announce", "json", "--exit-with-parent"]
-        with subprocess.Popen(
-            command, cwd=setup.ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as server:
-            assert server.stdout is not None
-            try:
-                yield json.loads(server.stdout.readline())["url"]
-            finally:
-                server.communicate(timeout=CHECK_S)  # its stdin ends, and so does it
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        announced.serving(Path(folder) / "data", env=env) as url,
+    ):
+        yield url
 
 
 def suite(base: str) -> bool:

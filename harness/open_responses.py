@@ -21,14 +21,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import installing, setup
+from harness import announced, installing, setup
 
 VARIABLE = "OPEN_RESPONSES_SUITE"
 KEPT = setup.VENV / "conformance" / "open-responses"
 PACKAGES = ("bun@1.4.5", "zod@3")
 PARTS = ("bin", "src", "tsconfig.json")  # of the suite; its pages and schemas are not needed
 SCRIPT = Path("bin") / "compliance-test.ts"
-SUITE_S, END_S = 120, 30
+SUITE_S = 120
 MISSING = "the Open Responses suite (a checked-out copy, named here or in " + VARIABLE + ") and npm"
 TOOL = "tool-calling"  # the one case whose answer is a call
 CALL = {"location": "San Francisco, CA"}
@@ -109,20 +109,18 @@ def serving(folder: Path, *, scripted: bool) -> Iterator[str]:
     """Serve on a folder that is thrown away, before a scripted upstream or none; yield the url."""
     folder.mkdir()
     with ExitStack() as stack:
-        command = [sys.executable, "-m", "harness", "serve-as", "--tenant", "conformance"]
-        command += ["--user", "suite", "--port", "0", "--data", str(folder / "data")]
+        more: tuple[str, ...] = ()
         if scripted:
             scripts = folder / "scripts.json"
             scripts.write_text(json.dumps({"caller": {"chunks": called(), "reason": None}}))
             upstream = [sys.executable, "-m", "harness.upstream", "--scripts", str(scripts)]
-            config = folder / "config.toml"
+            url, config = stack.enter_context(announced.started(upstream)), folder / "config.toml"
             config.write_text(
-                f'[endpoints.up]\nbase_url = "{stack.enter_context(started(upstream))}/v1"\n'
+                f'[endpoints.up]\nbase_url = "{url}/v1"\n'
                 'wire = "openai-chat"\nmodels = ["hello", "caller"]\nallow_loopback = true\n'
             )
-            command += ["--config", str(config)]
-        command += ["--announce", "json", "--exit-with-parent"]
-        yield stack.enter_context(started(command))
+            more = ("--config", str(config))
+        yield stack.enter_context(announced.serving(folder / "data", *more))
 
 
 def called() -> list[dict[str, Any]]:
@@ -136,17 +134,3 @@ def called() -> list[dict[str, Any]]:
             {"index": 0, "delta": {}, "finish_reason": "tool_calls"},
         )
     ]
-
-
-@contextmanager
-def started(command: list[str]) -> Iterator[str]:
-    """Run a program that announces its url, until the block ends: then its stdin does."""
-    env = os.environ | {"RUNCHAT_LOG__LEVEL": "warning"}
-    with subprocess.Popen(
-        command, cwd=setup.ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as program:
-        assert program.stdout is not None
-        try:
-            yield json.loads(program.stdout.readline())["url"]
-        finally:
-            program.communicate(timeout=END_S)

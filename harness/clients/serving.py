@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.open_responses import started
+from harness import announced
 
 TEXT = "Hello from upstream."
 THOUGHT = "Let me think."
@@ -60,12 +60,10 @@ def serving(folder: Path) -> Iterator[str]:
         upstream = [sys.executable, "-m", "harness.upstream", "--scripts", str(written)]
         config = folder / "config.toml"
         config.write_text(
-            f'[endpoints.up]\nbase_url = "{stack.enter_context(started(upstream))}/v1"\n'
+            f'[endpoints.up]\nbase_url = "{stack.enter_context(announced.started(upstream))}/v1"\n'
             f'wire = "openai-chat"\nmodels = {json.dumps(list(scripts()))}\n'
             "allow_loopback = true\n",
             encoding="utf-8",
         )
-        command = [sys.executable, "-m", "harness", "serve-as", "--tenant", "conformance"]
-        command += ["--user", "clients", "--port", "0", "--data", str(folder / "data")]
-        command += ["--config", str(config), "--announce", "json", "--exit-with-parent"]
-        yield stack.enter_context(started(command))
+        ours = announced.serving(folder / "data", "--config", str(config), user="clients")
+        yield stack.enter_context(ours)

@@ -11,15 +11,13 @@ Source: npm `@modelcontextprotocol/conformance`, `server`.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import setup
+from harness import announced, setup
 from harness.mcp.outcome import Outcome
 
 REVISIONS = ("2026-07-28", "2025-11-25")
@@ -34,7 +32,7 @@ TASKS = (
     "tasks-required-task-error",
     "tasks-mrtr-composition",
 )
-LEG_S, END_S = 300, 60
+LEG_S = 300
 SCENARIO_MS = 30_000  # the suite's own patience with one
 CHECKS = "checks.json"
 FOLDER = "server-"  # a scenario's folder is this, its name, and when it ran
@@ -93,16 +91,8 @@ def outcome_of(file: Path, *, again: bool = False) -> Outcome:
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve on a folder that is thrown away; yield the address."""
-    env = os.environ | {"RUNCHAT_LOG__LEVEL": "warning"}
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "harness", "serve-as", "--tenant", "conformance"]
-        command += ["--user", "suite", "--port", "0", "--data", str(Path(folder) / "data")]
-        command += ["--mcp-fixtures", "--announce", "json", "--exit-with-parent"]
-        with subprocess.Popen(
-            command, cwd=setup.ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as server:
-            assert server.stdout is not None
-            try:
-                yield json.loads(server.stdout.readline())["url"]
-            finally:
-                server.communicate(timeout=END_S)  # its stdin ends, and so does it
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        announced.serving(Path(folder) / "data", "--mcp-fixtures") as url,
+    ):
+        yield url
