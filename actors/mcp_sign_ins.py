@@ -1,16 +1,12 @@
 """The sign-ins desk: sends a person to an issuer, takes them back once, and signs them out.
 
-What comes back is bound to the browser that was sent: it holds a proof in a cookie, or shows the
-credential that began. A state is good for one return; whoever lacks the proof does not spend it. To
-sign out forgets the tokens first and then tells the issuer, so that a silent issuer keeps nobody
-signed in here.
-Source: RFC 6749 section 10.12; RFC 9700 section 4.7; MCP 2026-07-28, security best practices.
+What comes back is bound to the browser that was sent (`actors.way_back`). To sign out forgets the
+tokens first and then tells the issuer, so that a silent issuer keeps nobody signed in here.
+Source: MCP 2026-07-28, security best practices.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,10 +21,11 @@ from actors.changing import commit
 from actors.mcp_installed import Installed
 from actors.mcp_sessions import CLIENT, McpSessions, key_of
 from actors.mcp_sign_in import Begin, Finish, McpSignIn
+from actors.way_back import WaysBack, expires_at_ms, same_person
 from runtime import limits
 from runtime.caller import Caller
 from runtime.clock import rfc3339
-from runtime.problems import Invalid, NotFound
+from runtime.problems import Invalid
 from runtime.secret import Secret
 from store import mcp_grants
 from store.mcp_grants import GrantKey
@@ -51,26 +48,12 @@ class McpSignInView:
     expires_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A sign-in that waits for its return.
-
-    Args:
-        proof: digest of what the browser holds.
-    """
-
-    caller: Caller
-    server: str
-    proof: bytes
-    expires_at_ms: int
-
-
 class McpSignIns:
     """One per service."""
 
     def __init__(self, spine: Spine, sessions: McpSessions) -> None:
         self._spine, self._sessions = spine, sessions
-        self._pending: dict[str, Pending] = {}  # by state, the oldest first
+        self.ways_back: WaysBack[str] = WaysBack(spine.clock)  # to the servers of these names
 
     def start(self, key: str) -> McpSignIn:
         """Return the actor of a key; see `Supervisor`."""
@@ -103,12 +86,6 @@ class McpSignIns:
         public = self._spine.settled.public_url
         return f"{public}{OURSELVES}" if public.startswith("https://") else ""
 
-    def known_proof(self, caller: Caller, proof: str) -> bool:
-        """Say whether a browser holds the proof of a sign-in of this caller that waits."""
-        held = _digest(proof)
-        mine = [each for each in self._pending.values() if _same(each.caller, caller)]
-        return any(hmac.compare_digest(each.proof, held) for each in mine)
-
     async def begin(
         self, caller: Caller, server: Installed, redirect_uri: str, proof: str
     ) -> McpSignInView:
@@ -120,25 +97,19 @@ class McpSignIns:
         """
         if server.settings.auth != "person" or not server.in_use:
             raise Invalid.at("/auth", "Nobody signs in at this server, as it is configured.")
-        now_ms = self._spine.clock.now_ms()
-        expires_at_ms = now_ms + int(1000 * limits.MCP_SIGN_IN_S)
-        key = key_of(caller, server.name)
+        began_ms, name = self._spine.clock.now_ms(), server.name
+        key = key_of(caller, name)
         url = await (await self._spine.mcp_sign_ins.ask(key, Begin(redirect_uri=redirect_uri)))
         if url is None:
-            self._sessions.reopen(caller, server.name)
+            self._sessions.reopen(caller, name)
         else:
             [state] = parse_qs(urlsplit(url).query)["state"]
-            self._keep(
-                state,
-                Pending(
-                    caller=caller,
-                    server=server.name,
-                    proof=_digest(proof),
-                    expires_at_ms=expires_at_ms,
-                ),
-                now_ms,
+            self.ways_back.forget(
+                lambda each: each.what == name and same_person(each.caller, caller)
             )
-        return McpSignInView(authorization_url=url, expires_at=rfc3339(expires_at_ms))
+            self.ways_back.send(state, caller, proof, name, began_ms)
+        expires_at = rfc3339(expires_at_ms(began_ms))
+        return McpSignInView(authorization_url=url, expires_at=expires_at)
 
     async def finish(self, returned: Returned, proof: str, caller: Caller | None) -> str:
         """Take a person back, once; return the server's name when their tokens are kept.
@@ -151,18 +122,11 @@ class McpSignIns:
             NotFound: no sign-in waits for this state, or not for this browser.
             Upstream: the issuer refused, or what came is not its answer.
         """
-        state = returned.state or ""
-        pending = self._pending.get(state)
-        if pending is None or pending.expires_at_ms < self._spine.clock.now_ms():
-            raise NotFound("No sign-in waits for this.")
-        shown = caller is not None and caller.credential != "" and caller == pending.caller
-        if not (shown or hmac.compare_digest(pending.proof, _digest(proof))):
-            raise NotFound("No sign-in waits for this.")
-        del self._pending[state]
-        key = key_of(pending.caller, pending.server)
+        away = self.ways_back.come(returned.state or "", proof, caller)
+        key = key_of(away.caller, away.what)
         await (await self._spine.mcp_sign_ins.ask(key, Finish(returned=returned)))
-        self._sessions.reopen(pending.caller, pending.server)
-        return pending.server
+        self._sessions.reopen(away.caller, away.what)
+        return away.what
 
     async def sign_out(self, caller: Caller, server: Installed, request_id: str) -> None:
         """Forget what the person may do at a server, and tell its issuer."""
@@ -193,28 +157,6 @@ class McpSignIns:
                 revoked = await revoke(where, record, settled.on_decision)
         log.info("mcp_signed_out", server=server.name, revoked=revoked)
 
-    def _keep(self, state: str, pending: Pending, now_ms: int) -> None:
-        """Keep a state, in place of the person's earlier one there, and no more than may be."""
-        gone = [
-            each
-            for each, other in self._pending.items()
-            if other.expires_at_ms < now_ms
-            or (_same(other.caller, pending.caller) and other.server == pending.server)
-        ]
-        for each in gone:
-            del self._pending[each]
-        self._pending[state] = pending
-        while len(self._pending) > limits.MCP_SIGN_INS_MAX:
-            del self._pending[next(iter(self._pending))]
-
 
 def _nothing() -> None:
     """Be told that the list of tools has changed, which nobody looks at here."""
-
-
-def _same(one: Caller, other: Caller) -> bool:
-    return (one.tenant, one.user) == (other.tenant, other.user)
-
-
-def _digest(proof: str) -> bytes:
-    return hashlib.sha256(proof.encode()).digest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trio
@@ -113,6 +114,20 @@ async def test_who_signs_out_is_signed_out(tmp_path: Path) -> None:
         wrong = await world.ann.post(f"{ACTIONS}/nobody/sign-in")
         assert (out.status_code, wrong.status_code) == (204, 404)
         assert (await world.shown())["state"] == "needs-sign-in"
+
+
+async def test_a_proof_that_another_site_put_in_the_browser_is_no_proof(tmp_path: Path) -> None:
+    async with beside_an_api(tmp_path) as world:
+        await world.add(auth=oauth(world, "oauth_code"))
+        planted = {"Cookie": "runchat_action_sign_in=planted"}
+        begun = await world.ann.post(f"{ACTIONS}/cats/sign-in", headers=planted)
+        page = begun.json()["authorization_url"]
+        [state] = parse_qs(urlsplit(page).query)["state"]
+        back = {"state": state, "code": "code-1"}
+        thief = await world.running.stranger(planted).get(f"{ACTIONS}/callback", params=back)
+
+        assert "planted" not in begun.headers["Set-Cookie"]
+        assert thief.status_code == 404
 
 
 async def test_a_sign_in_that_was_refused_is_told_and_spent(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from quart import Response, g, request
 
 from actors.views import to_bytes
+from actors.way_back import WaysBack
 from runtime import limits
+from runtime.caller import Caller
 from transports.ingress.http.context import services
 from transports.ingress.http.operation import JSON, empty
 
@@ -43,6 +45,11 @@ class WayBack:
         except CookieError:
             return ""
         return morsel.value if morsel is not None else ""
+
+    def proof_of(self, caller: Caller, ways_back: WaysBack[Any]) -> str:
+        """Return the proof of a sign-in that begins: of one that waits already, or a new one."""
+        held = self.proof()
+        return held if ways_back.known_proof(caller, held) else services().ids.secret()
 
     def leave(self, view: Any, proof: str) -> Response:
         """Answer where to sign in, and have the browser hold the proof."""

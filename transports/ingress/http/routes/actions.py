@@ -245,7 +245,8 @@ async def remove_actions(call: Call[Nothing, Nothing], id: str) -> Response:
     problems=(Invalid,),
 )
 async def begin_action_sign_in(call: Call[Nothing, Nothing], id: str) -> Response:
-    sets, proof = services().desk.actions, BACK.proof() or services().ids.secret()
+    sets = services().desk.actions
+    proof = BACK.proof_of(call.caller, sets.sign_ins.ways_back)
     view = sets.sign_ins.begin(
         call.caller,
         sets.find(call.caller, id),
@@ -272,7 +273,7 @@ async def end_action_sign_in(call: Call[Nothing, Nothing], id: str) -> Response:
 )
 async def finish_action_sign_in(call: Call[Nothing, ActionBackQuery]) -> Response:
     sets, query = services().desk.actions, call.query
-    pending = sets.sign_ins.claim(query.state, BACK.proof())
-    kept = sets.find(pending.caller, pending.name)
-    await sets.sign_ins.finish(pending, kept, query.code, query.error)
+    away = sets.sign_ins.ways_back.come(query.state, BACK.proof())
+    kept = sets.find(away.caller, away.what.name)
+    await sets.sign_ins.finish(away, kept, query.code, query.error)
     return arrived(f"actions={kept.name}")

@@ -62,10 +62,9 @@ class McpClientMetadata:
     problems=(Invalid, *FAILURES),
 )
 async def begin_mcp_sign_in(call: Call[Nothing, Nothing], name: str) -> Response:
-    mcp, proof = services().desk.mcp, BACK.proof()
+    mcp = services().desk.mcp
     server = mcp.find(call.caller, name)
-    if not mcp.sign_ins.known_proof(call.caller, proof):
-        proof = services().ids.secret()
+    proof = BACK.proof_of(call.caller, mcp.sign_ins.ways_back)
     view = await mcp.sign_ins.begin(call.caller, server, BACK.redirect_uri, proof)
     return BACK.leave(view, proof)
 
