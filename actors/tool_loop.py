@@ -90,10 +90,14 @@ class ToolLoop:
         for approval in self.job.state.open_approvals():
             self.job.life.start_soon(self._expire_later, approval)
 
+    @property
+    def _chosen(self) -> Any:
+        """The ids of the tools that were named for the job, or ALL."""
+        assert self.job.row.tools is not None, "a job without tools has no loop"
+        return orjson.loads(self.job.row.tools)
+
     async def _list(self) -> None:
-        row = self.job.row
-        catalog = await self.spine.toolbox.catalog(self.job.owner)
-        chosen = orjson.loads(row.tools or b"[]")
+        catalog, chosen = await self.spine.toolbox.catalog(self.job.owner), self._chosen
         self.catalog = catalog if chosen == ALL else catalog.only(chosen)
         self.job.actor_ref.tell(Listed())
 
@@ -126,7 +130,7 @@ class ToolLoop:
         dead = [each for each in state.open_approvals() if "schema" in each]
         gone = [each["approval_id"] for each in dead if each["approval_id"] not in self.waiting]
         events: list[Data] = [ApprovalResolved(approval_id=id_, outcome="expired") for id_ in gone]
-        chosen = orjson.loads(self.job.row.tools or b"[]")
+        chosen = self._chosen
         missing = () if chosen == ALL else [id_ for id_ in chosen if id_ not in self.catalog.offers]
         if missing and not state.items:
             detail = f"Not to be had now: {', '.join(missing)}"[: limits.TOOL_PROGRESS_CHARS]
