@@ -1,9 +1,9 @@
 """Everything that must hold before a change lands: `python3 -m harness test [--only PART] [...]`.
 
 Theory: a part is one command and counts as one result, or, where pytest runs it, as its own counts.
-Three workers take the parts from one queue, the longest first: half of their time they wait for
-processes of their own, so that two leave a third of two cores idle. One more runs the parts that
-mostly wait, for a registry or for what a protocol says has to last. The specs are cut into
+Three workers take the parts from one queue, the longest first: a third of their time they wait for
+processes of their own, so that two would leave cores idle. One more runs the parts that mostly
+wait: for a registry, for what a protocol says has to last, for a minute. The specs are cut into
 slices by their folders; what no slice names is in the last one, so that no spec is left out. Each
 slice writes down what it showed of the contract, and a part behind all of them judges the union.
 Each part has a budget in seconds, so that the whole stays under ten minutes on two cores; passing
@@ -123,6 +123,7 @@ OTHERS = (
         name="soak",
         command=("python", "-m", "harness", "soak", "--small", "--minutes", "1"),
         budget_s=95,
+        waits=True,
     ),
 )
 UNION = Part(name="contract", command=("pytest", "-q", "specs/test_contract.py"), budget_s=10)
