@@ -72,7 +72,7 @@ def test_axe_finds_nothing(
         conversation, input="Two.", model="synthetic/tokens", options=failing, on_active="queue"
     )
     page.goto(f"/#{conversation}")
-    job = service.slow(conversation, on_active="queue")
+    job = service.slow(conversation, interval_ms=40, on_active="queue")
     wait_for_events(page, job, 10)
     ask(page, "Four.")
     expect(question(page, 4)).to_have_text("Four.")
