@@ -15,7 +15,7 @@ from specs.unit.store.kit import fill, ids, opened, raw
 from store.database import open_database
 from store.event_log import SqliteEventLog
 from store.migrate import migrate, pending, steps
-from store.opening import FILE, open_memory, open_store
+from store.opening import FILE, Store, open_memory, open_store
 
 MERGED = {
     "0001_first": "40455675601748a1",
@@ -117,6 +117,26 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_store_in_memory_has_the_same_schema(tmp_path: Path) -> None:
+def test_a_store_in_memory_is_what_the_migrations_make(tmp_path: Path) -> None:
     with opened(tmp_path) as on_disk, open_memory(ids()) as in_memory:
         assert in_memory.reader.schema == on_disk.reader.schema
+        assert rows_of(in_memory) == rows_of(on_disk)
+        assert pending(in_memory.reader, steps()) == []
+
+
+def rows_of(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of every table, but for when a step was applied."""
+    tables = [name for name in store.reader.table_names() if name != "_sqlite_migrations"]
+    queries = {name: f"SELECT * FROM [{name}]" for name in tables}  # noqa: S608 - our own tables
+    queries["_sqlite_migrations"] = "SELECT migration_set, name FROM _sqlite_migrations"
+    return {name: store.reader.execute(sql).fetchall() for name, sql in queries.items()}
+
+
+def test_stores_in_memory_know_nothing_of_each_other() -> None:
+    with open_memory(ids()) as one:
+        fill(one, "jobs/1", 2)
+        with open_memory(ids()) as other:
+            assert list(SqliteEventLog(other.reader).read("jobs/1", after=0)) == []
+            assert other.reader.execute("SELECT name FROM stream").fetchall() == []
+        [segment] = SqliteEventLog(one.reader).read("jobs/1", after=0)
+        assert segment.last == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final, cast
 
 import structlog
@@ -119,8 +120,7 @@ class App(QuartTrio):
         self._services = services
         self._gate = gate_of(services.settings)
         self._log = log.bind()  # once: a logger that is looked up each time costs as much as a line
-        mount(self)
-        self._map = self.url_map.bind("localhost")  # any Host: the gate has looked at it
+        self._map, self.view_functions = routed()
 
     def create_url_adapter(self, _: Any) -> MapAdapter:
         """Return what finds routes."""
@@ -200,6 +200,16 @@ class App(QuartTrio):
         route = request.url_rule.rule if request.url_rule else None  # the path may hold anything
         tell("answered", method=request.method, route=route, status=response.status_code)
         return pairs
+
+
+@cache
+def routed() -> tuple[MapAdapter, dict[str, Any]]:
+    """Return what finds a route, and the views: made once, for they know no service."""
+    table = Quart("runchat", static_folder=None, template_folder=None)
+    mount(table)
+    found = table.url_map.bind("localhost")  # any Host: the gate has looked at it
+    table.url_map.update()
+    return found, table.view_functions
 
 
 def mount(app: Quart) -> None:
