@@ -48,8 +48,9 @@ class Direct(Asked):
         scope, pieces = await self._ask(method, path, body, headers), list[bytes]()
 
         async def take(message: dict[str, Any]) -> None:
-            self._take_start(message)
-            pieces.append(message.get("body", b""))
+            if not self._scope.cancel_called:  # the dead say nothing
+                self._take_start(message)
+                pieces.append(message.get("body", b""))
 
         try:
             with self._scope:
@@ -114,6 +115,8 @@ class Direct(Asked):
 
     async def _take(self, message: dict[str, Any]) -> None:
         """Take a message of the app; a part of the body goes as a chunk, as the pump sends it."""
+        if self._scope.cancel_called:
+            raise trio.ClosedResourceError
         self._take_start(message)
         if part := message.get("body"):
             await self._line.put(b"%x\r\n%b\r\n" % (len(part), part))

@@ -1,10 +1,14 @@
 """The network and the vendor of the simulation: what is sent comes, or breaks after any byte."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 
-from harness.simulation.network import pair
+from harness.simulation.direct import Direct
+from harness.simulation.network import ROOM_BYTES, pair
 from harness.simulation.scripted import HEAD, Script, speech
+from harness.simulation.wire import Lost
 
 PATIENCE_S = 5.0
 SCRIPT = Script(words=4, thinks=True, counts=True, splits=8)
@@ -102,3 +106,20 @@ def test_pieces_end_inside_characters_too() -> None:
         said = speech(Script(seed=seed, words=6, splits=8), framed=False)
         inside += sum(0x80 <= piece[0] < 0xC0 for _, piece in said.pieces if piece)
     assert inside > 10
+
+
+async def test_what_a_process_says_once_it_is_dead_reaches_nobody() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        asked.cut()
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}", "more_body": False})
+
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            asked = Direct(app, "one/alice", nursery, ROOM_BYTES)
+            with pytest.raises(Lost):
+                await asked.answer("GET", "/api/health")
+            asked = Direct(app, "one/alice", nursery, ROOM_BYTES)
+            await asked.send("GET", "/api/health")
+            with pytest.raises(Lost):
+                await asked.head()
