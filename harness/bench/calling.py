@@ -20,9 +20,9 @@ from typing import Any
 from harness.bench.asking import END
 from harness.bench.crowd import events
 from harness.bench.figures import Line, Wrong, percentile
-from harness.bench.measure import Measure, Size
+from harness.bench.measure import Size
 from harness.bench.service import SERVE, Service, converse
-from harness.bench.wire import SSE, Http, unchunked
+from harness.bench.wire import SSE, Http, Target, unchunked
 
 WARM = 10  # calls before the first that counts
 CALLS_MAX = 60  # below what one caller may make in a go
@@ -76,10 +76,17 @@ class Server(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Many(ThreadingHTTPServer):
+    """Takes in many connections that come at once."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @contextmanager
-def _server() -> Iterator[int]:
-    """Serve on a free port of loopback."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+def serving(handler: type[BaseHTTPRequestHandler] = Server) -> Iterator[int]:
+    """Serve on a free port of loopback, which is returned, from a thread of this process."""
+    with Many(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_port
@@ -87,25 +94,33 @@ def _server() -> Iterator[int]:
         thread.join()
 
 
-def run(folder: Path, size: Size) -> Mapping[str, float]:
-    """Call once after the other."""
+@contextmanager
+def offering(folder: Path) -> Iterator[Service]:
+    """Run a service that has the tool."""
     config = folder / "runchat.toml"
-    warm = min(WARM, size.questions)
-    count = warm + min(size.questions, CALLS_MAX)
-    with _server() as port:
+    with serving() as port:
         config.write_text(
             f'[mcp.servers.bench]\nurl = "http://127.0.0.1:{port}/mcp"\n'
             'policy = "auto"\nallow_loopback = true\n',
             encoding="utf-8",
         )
-        start = (*SERVE, "--data", str(folder / "data"), "--config", str(config))
-        with (
-            Service(folder / "data", start=start) as service,
-            service.http() as asker,
-            service.http() as reader,
-        ):
-            direct = [_direct(asker, reader, service) for _ in range(count)]
-            turns = [_turn(asker, reader, service) for _ in range(count)]
+        start = (*SERVE, "--data", str(data(folder)), "--config", str(config))
+        with Service(data(folder), start=start) as service:
+            yield service
+
+
+def data(folder: Path) -> Path:
+    """Return the data folder of the service."""
+    return folder / "data"
+
+
+def calls(service: Service, size: Size) -> dict[str, float]:
+    """Call once after the other."""
+    warm = min(WARM, size.questions)
+    count = warm + min(size.questions, CALLS_MAX)
+    with service.http() as asker, service.http() as reader:
+        direct = [called(asker, reader, service.target) for _ in range(count)]
+        turns = [_turn(asker, reader, service) for _ in range(count)]
     return {
         "call_p50_ms": percentile(direct[warm:], 0.5),
         "call_p99_ms": percentile(direct[warm:], 0.99),
@@ -113,12 +128,12 @@ def run(folder: Path, size: Size) -> Mapping[str, float]:
     }
 
 
-def _direct(asker: Http, reader: Http, service: Service) -> float:
+def called(asker: Http, reader: Http, target: Target) -> float:
     """Return how long a call without a model took, in ms."""
     began = time.perf_counter()
     body = {"arguments": {"words": "go"}}
     job = str(asker.call("POST", "/api/tools/mcp/bench/noop/calls", body)["id"])
-    return _ended(reader, service, job, began)
+    return _ended(reader, target, job, began)
 
 
 def _turn(asker: Http, reader: Http, service: Service) -> float:
@@ -126,16 +141,16 @@ def _turn(asker: Http, reader: Http, service: Service) -> float:
     path = f"/api/conversations/{converse(asker)}/jobs"
     began = time.perf_counter()
     order = {"input": "go", "model": "echo", "tools": ["mcp/bench/noop"]}
-    return _ended(reader, service, str(asker.call("POST", path, order)["id"]), began)
+    return _ended(reader, service.target, str(asker.call("POST", path, order)["id"]), began)
 
 
-def _ended(reader: Http, service: Service, job: str, began: float) -> float:
+def _ended(reader: Http, target: Target, job: str, began: float) -> float:
     """Follow a job to its end; return how long after its beginning that came, in ms.
 
     Raises:
         Wrong: the tool's answer is not in it.
     """
-    reader.send(service.target.request("GET", f"/api/jobs/{job}/events", accept=SSE))
+    reader.send(target.request("GET", f"/api/jobs/{job}/events", accept=SSE))
     raw = reader.until(b"event: job.ended")
     took_ms = (time.perf_counter() - began) * 1000
     raw += reader.until(END)
@@ -147,23 +162,19 @@ def _ended(reader: Http, service: Service, job: str, began: float) -> float:
     return took_ms
 
 
-MEASURE = Measure(
-    name="tools",
-    lines=(
-        Line(
-            key="call_p50_ms",
-            title="a no-op MCP tool call over HTTP through a job p50",
-            unit="ms",
-            at_most=15,
-            durable=True,
-        ),
-        Line(key="call_p99_ms", title="the same, p99", unit="ms", durable=True),
-        Line(
-            key="turn_p50_ms",
-            title="the same by echo in a turn, POST to the end, p50",
-            unit="ms",
-            durable=True,
-        ),
+LINES = (
+    Line(
+        key="call_p50_ms",
+        title="a no-op MCP tool call over HTTP through a job p50",
+        unit="ms",
+        at_most=15,
+        durable=True,
     ),
-    run=run,
+    Line(key="call_p99_ms", title="the same, p99", unit="ms", durable=True),
+    Line(
+        key="turn_p50_ms",
+        title="the same by echo in a turn, POST to the end, p50",
+        unit="ms",
+        durable=True,
+    ),
 )

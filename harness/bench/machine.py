@@ -68,6 +68,12 @@ def resident_bytes(pid: int | None = None) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_bytes(pid: int) -> int:
+    """Return the most resident memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def cpu_s(pid: int) -> tuple[float, float]:
     """Return the processor time used by the main thread of a process, and by all of it."""
     return _ticks(Path(f"/proc/{pid}/task/{pid}/stat")), _ticks(Path(f"/proc/{pid}/stat"))

@@ -23,12 +23,13 @@ from typing import Any
 from harness.bench import (
     appending,
     asking,
-    calling,
     delivering,
     guarding,
+    importing,
     length,
     resting,
     resuming,
+    sessions,
     stalling,
     starting,
 )
@@ -44,17 +45,18 @@ MEASURES: tuple[Measure, ...] = (
     starting.MEASURE,
     asking.MEASURE,
     resuming.MEASURE,
-    delivering.PACED,
+    importing.DELIVER,
     delivering.CROWD,
     appending.MEASURE,
     resting.ACTORS,
     resting.CONNECTIONS,
     stalling.MEASURE,
     guarding.MEASURE,
-    calling.MEASURE,
+    sessions.TOOLS,
     GATEWAY,
     length.MEASURE,
 )
+ALONE = (sessions.SESSIONS, importing.IMPORTING)  # parts of the others, by themselves
 ROWS = (
     rows.CATCH_UP,
     rows.FOLLOW,
@@ -71,7 +73,7 @@ RUNS = 5
 def main(argv: Sequence[str], measures: Sequence[Measure] = MEASURES) -> int:
     """Measure what is named, else everything; the exit status is 1 where something is wrong."""
     asked = _parser().parse_args(argv)
-    every = (*measures, *STREAMS, PEERS)
+    every = (*measures, *ALONE, *STREAMS, PEERS)
     known = {each.name: [each] for each in every} | {"streams": list(STREAMS)}
     if unknown := [name for name in asked.names if name not in known]:
         print(f"There is no measure {', '.join(unknown)}; there are {', '.join(known)}.")

@@ -42,6 +42,8 @@ class Size:
     comebacks: int = 300
     writers: int = 100
     writes: int = 300  # of each of them
+    mcp_sessions: int = 100  # each way
+    operations: int = 22_361  # of a document of an API, the largest in public use
     gateway_asked: int = 150  # of each kind, one after the other; twice as often by many
     gateway_left: int = 100  # clients that leave
     turn: int = 0  # which run this is: what is compared takes turns in going first
@@ -73,6 +75,8 @@ TINY = Size(
     comebacks=3,
     writers=4,
     writes=5,
+    mcp_sessions=2,
+    operations=20,
     gateway_asked=2,
     gateway_left=2,
     lead_ms=1500,

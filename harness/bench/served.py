@@ -1,4 +1,4 @@
-"""The whole service with one model more, `bench/steps`: `python -m harness.bench.served DATA`.
+"""The whole service and the model `bench/steps`: `python -m harness.bench.served DATA [CONFIG]`.
 
 Its deltas say when they were made: nanoseconds of the machine's monotonic clock, which all its
 processes share. A reader that subtracts that from the arrival has the whole way of an event, the
@@ -72,9 +72,9 @@ class Steps:
         """There is nothing to let go of."""
 
 
-async def main(data: Path) -> None:
+async def main(data: Path, config: Path | None = None) -> None:
     """Serve until SIGTERM."""
-    known = settings.load(environ=os.environ)
+    known = settings.load(config, environ=os.environ)
     stop = trio.Event()
 
     async def end() -> None:
@@ -93,4 +93,4 @@ async def main(data: Path) -> None:
 
 if __name__ == "__main__":
     telemetry.configure(level="warning")
-    trio.run(main, Path(sys.argv[1]))
+    trio.run(main, *map(Path, sys.argv[1:]))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import asking, crowd, delivering, main, resuming, service
+from harness import openapi_counting
+from harness.bench import asking, crowd, delivering, importing, main, resuming, service
 from harness.bench.figures import Figure, Line, Wrong, figures, percentile, row, table
 from harness.bench.machine import fsync_ms
 from harness.bench.measure import TINY, Measure
@@ -45,6 +46,14 @@ def test_a_measure_fills_each_of_its_lines(measure: Measure, tmp_path: Path) -> 
     assert [each.line for each in made] == list(measure.lines)
     assert [len(each.runs) for each in made] == [1] * len(made)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_is_made_that_has_as_many_operations_as_wanted() -> None:
+    made = json.loads(importing.made(20))
+
+    assert openapi_counting.count(made) == (20, 100)
+    assert len(made["components"]["schemas"]) == 6
+    assert importing.document(20) == json.dumps(made).encode()
 
 
 def test_a_reader_that_got_the_log_is_good() -> None:
