@@ -72,9 +72,9 @@ class Steps:
         """There is nothing to let go of."""
 
 
-async def main(data: Path, config: Path | None = None) -> None:
+async def main(data: Path, *config: Path) -> None:
     """Serve until SIGTERM."""
-    known = settings.load(config, environ=os.environ)
+    known = settings.load(*config, environ=os.environ)
     stop = trio.Event()
 
     async def end() -> None:
