@@ -72,9 +72,9 @@ class Steps:
         """There is nothing to let go of."""
 
 
-async def main(data: Path, *config: Path) -> None:
+async def main(data: Path, config: Path | None) -> None:
     """Serve until SIGTERM."""
-    known = settings.load(*config, environ=os.environ)
+    known = settings.load(config, environ=os.environ)
     stop = trio.Event()
 
     async def end() -> None:
@@ -93,4 +93,4 @@ async def main(data: Path, *config: Path) -> None:
 
 if __name__ == "__main__":
     telemetry.configure(level="warning")
-    trio.run(main, *map(Path, sys.argv[1:]))
+    trio.run(main, Path(sys.argv[1]), next(map(Path, sys.argv[2:]), None))
