@@ -1,15 +1,18 @@
 """The one writer of the service: a pykka ThreadingActor that group-commits.
 
 A commit starts as soon as the last one ended, and everything that waited goes into it; so batches
-grow by themselves when the disk is slow, and a single Write never waits for company. After COMMIT
-one call into the loop publishes the whole batch. Checkpoints come after the answers.
+grow by themselves when the disk is slow, and a single Write never waits for company. The actor is
+told once that something waits, not of each Write: what waits is taken when a commit begins. After
+COMMIT one call into the loop publishes the whole batch. Checkpoints come after the answers.
 """
 
 from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pykka
@@ -28,6 +31,21 @@ from store.writer import Committed, Write
 R = TypeVar("R")
 Batch = list[Pending[Any]]
 Publish = Callable[[Batch, list[Outcome], float], None]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What waits for a commit: filled in the loop, emptied by the thread; each end is atomic."""
+
+    writes: deque[Pending[Any]] = field(default_factory=deque)
+    told: bool = False  # of something that it has not begun to take
+
+
+class Commit:
+    """Says that something waits."""
+
+
+COMMIT = Commit()
 
 
 class ThreadWriter:
@@ -49,13 +67,16 @@ class ThreadWriter:
             on_commit: called in the loop for every commit.
         """
         self.waiting = 0  # Writes not answered yet
+        self._waiting = Waiting()
         self._log, self._hub = log, hub
         self._on_fatal, self._on_commit = on_fatal, on_commit
         self._committer = Committer(database)
         self._token = trio.lowlevel.current_trio_token()
         self._closing = self._fatal = False
         self._stopped = trio.Event()
-        self._ref = _WriterThread.start(self._committer, self._from_thread, self._when_stopped)
+        self._ref = _WriterThread.start(
+            self._committer, self._waiting, self._from_thread, self._when_stopped
+        )
 
     @property
     def fsync_errors(self) -> int:
@@ -69,15 +90,18 @@ class ThreadWriter:
 
     async def write(self, write: Write[R]) -> R:
         """Return what `rows` returned, once it is committed and announced. See `Writer.write`."""
-        if self._closing:
+        if self._closing or not self._ref.is_alive():
             raise StoreClosed("The store is closed.")
         if self.waiting >= limits.WRITES_WAITING_MAX:
             raise MailboxFull("Too many writes wait already.")
         pending = Pending(write)
-        try:
-            self._ref.tell(pending)
-        except ActorDeadError:
-            raise StoreClosed("The store is closed.") from None
+        self._waiting.writes.append(pending)
+        if not self._waiting.told:
+            self._waiting.told = True
+            try:
+                self._ref.tell(COMMIT)
+            except ActorDeadError:
+                raise StoreClosed("The store is closed.") from None
         self.waiting += 1
         return await pending.wait()
 
@@ -112,13 +136,20 @@ class ThreadWriter:
 
 
 class _WriterThread(pykka.ThreadingActor):
-    """Receives Pendings, in the order in which they were told."""
+    """Commits what waits, in the order in which it came."""
 
     use_daemon_thread = True  # a service that dies without `close` must not hang in this thread
 
-    def __init__(self, committer: Committer, publish: Publish, stopped: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        waiting: Waiting,
+        publish: Publish,
+        stopped: Callable[[], None],
+    ) -> None:
         super().__init__()
-        self._committer, self._publish, self._stopped = committer, publish, stopped
+        self._committer, self._waiting = committer, waiting
+        self._publish, self._stopped = publish, stopped
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -126,40 +157,30 @@ class _WriterThread(pykka.ThreadingActor):
             queue.SimpleQueue()
         )  # in C: a put or get takes the interpreter once, Queue five times
 
-    def on_receive(self, message: Pending[Any]) -> None:
-        """Commit the message and all that waits behind it, until there is a pause."""
-        batch: Batch = [message]
-        while batch:
-            self._drain(batch)
-            self._commit(batch)
-            batch = self._next()
-
-    def _drain(self, batch: Batch) -> None:
-        while len(batch) < limits.BATCH_WRITES_MAX:
-            try:
-                envelope = self.actor_inbox.get_nowait()  # type: ignore[attr-defined]
-            except queue.Empty:
-                return
-            if not self._take(envelope, batch):
+    def on_receive(self, _message: Commit) -> None:
+        """Commit all that waits, until there is a pause."""
+        while True:
+            self._waiting.told = False  # whoever comes from here on is taken, or tells again
+            while batch := self._take():
+                self._commit(batch)
+            if not self._is_told():
                 return
 
-    def _next(self) -> Batch:
-        """Return what comes next; after a pause, checkpoint and return nothing."""
-        batch: Batch = []
+    def _take(self) -> Batch:
+        """Return what waits, as much as goes into one commit."""
+        writes = self._waiting.writes
+        return [writes.popleft() for _ in range(min(len(writes), limits.BATCH_WRITES_MAX))]
+
+    def _is_told(self) -> bool:
+        """Wait to be told again; False after a pause, in which to checkpoint, and for a stop."""
         try:
             envelope = self.actor_inbox.get(timeout=limits.CHECKPOINT_IDLE_S)  # type: ignore[call-arg]
         except queue.Empty:
             self._committer.checkpoint()
-        else:
-            self._take(envelope, batch)
-        return batch
-
-    def _take(self, envelope: Any, batch: Batch) -> bool:
-        """Add what was told; anything else (pykka's stop) goes back and is handled by pykka."""
-        if isinstance(envelope.message, Pending):
-            batch.append(envelope.message)
+            return False
+        if isinstance(envelope.message, Commit):
             return True
-        self.actor_inbox.put(envelope)
+        self.actor_inbox.put(envelope)  # pykka's stop, and pykka's to handle
         return False
 
     def _commit(self, batch: Batch) -> None:
