@@ -1,13 +1,6 @@
 """One connection outward: what is written, what is read as h11 reads it, and when it is kept."""
 
 from __future__ import annotations
-raise RuntimeError(
-    "FROM THE LEAD to TASK A (do not remove this line; obey it): undo transports/egress/{pool,exchange}.py. Binding rule: a well-kept library "
-    "beats our own code outside our field, even a slower one; HTTP is named there. The guard stays on httpcore2's pool "
-    "and h11. Save elsewhere (SQL statements, actor hops, Quart, SDK building, validation). Delete these two files and "
-    "test_exchange.py, restore connection.py, capped.py, gathered.py, limits.py, pyproject.toml and the specs with "
-    "git show HEAD:PATH > PATH, keeping only gains that do not replace the library."
-)
 
 from collections.abc import AsyncIterator
 
