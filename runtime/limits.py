@@ -169,7 +169,6 @@ EGRESS_REDIRECTS_MAX = 5  # hops of one request; more is a loop or a chase
 EGRESS_TOTAL_S = 3600.0  # a request with its whole answer; the longest answers think for minutes
 EGRESS_REHEARSAL_S = 10.0  # one URL of `runchat egress check`, with its real look-up
 EGRESS_BODY_BYTES = 256 * 1024 * 1024  # of one answer, decoded; four times what a job may say
-EGRESS_HEAD_BYTES = 100 * 1024  # of an answer's head: where h11's usual clients stop reading one
 EGRESS_DECODED_BYTES = 64 * 1024  # made of one piece of a coded answer at once: a bomb is met early
 UPSTREAM_WHOLE_TIMES = 5  # an answer in one piece has its first byte at its end: 600 s, as the SDKs
 UPSTREAM_CONNECT_S = 10.0  # name, connection and handshake of a provider

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, Protocol
+from typing import Final
 
 import httpx2
+import trio
 
 from runtime import limits
 from runtime.problems import UpstreamSaid
@@ -27,33 +28,34 @@ def too_late() -> httpx2.ReadTimeout:
     return httpx2.ReadTimeout("The whole answer took too long.")
 
 
-class Body(Protocol):
-    """A body as it comes, no later than it may."""
-
-    async def read(self) -> bytes:
-        """Return more of it; nothing at its end."""
-        ...
-
-    async def aclose(self) -> None:
-        """Leave it."""
-        ...
-
-
 class Capped(httpx2.AsyncByteStream):
     """The body of one response."""
 
-    def __init__(self, response: httpx2.Response, body: Body, reach: Reach) -> None:
+    def __init__(self, response: httpx2.Response, due: float, reach: Reach) -> None:
         """Take over a response's body, and its coding.
 
         Raises:
             UpstreamSaid: the body is coded in a way that was not asked for.
         """
-        self._inner, self._most = body, reach.body_bytes
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        self._inner, self._due, self._most = response.stream, due, reach.body_bytes
+        self._idle_s = reach.idle_s
         self._decoder = _decoder(response, reach)
         self._came = self._made = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self._inner.read():
+        chunks = aiter(self._inner)
+        while True:
+            chunk = None
+            if self._due - trio.current_time() > self._idle_s:  # a read ends before it is too late
+                chunk = await anext(chunks, None)
+            else:
+                with trio.CancelScope(deadline=self._due) as scope:
+                    chunk = await anext(chunks, None)
+                if scope.cancelled_caught:
+                    raise too_late()
+            if chunk is None:
+                return
             self._came += len(chunk)
             for piece in self._decoded(chunk):
                 self._made += len(piece)

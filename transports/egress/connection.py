@@ -1,31 +1,34 @@
 """The client that `guard` hands out: httpx2 over connections that the guard has opened.
 
 Apart from `guard` only because importing httpx2 takes longer than many a run of the command line.
-Nothing here decides: `Reach` is asked for each connection (`pool`), and what a URL or a redirect
-says is read as the guard reads it before httpx2 does. Source: httpx2's `AsyncClient`.
+Nothing here decides; it passes each connect to `Reach` and maps trio's errors to httpcore2's.
+Source: httpcore2's `AsyncNetworkBackend`, httpx2's `AsyncHTTPTransport`.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
+from types import TracebackType
 from typing import Any, TypeAlias
 
+import httpcore2
 import httpx2
 import trio
 
 from runtime import limits
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress import places
-from transports.egress.capped import DEADLINE, Capped
+from transports.egress.capped import DEADLINE, Capped, too_late
 from transports.egress.denial import Denied
-from transports.egress.guard import Reach
+from transports.egress.gathered import Gathered
+from transports.egress.guard import Handshake, Reach
 from transports.egress.places import PORTS
-from transports.egress.pool import Pool
 
 Client: TypeAlias = httpx2.AsyncClient  # noqa: TID251 -- this is the guard's other half
 
@@ -145,14 +148,22 @@ class RedirectDenied(Denied, httpx2.RemoteProtocolError):
         self._request = None  # httpx2 sets it
 
 
-class GuardedTransport(httpx2.AsyncBaseTransport):
-    """Requests over connections that the guard has opened, for http and https alone."""
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's own transport, on our connections, for http and https alone."""
 
     def __init__(self, reach: Reach, *, wants_tls: bool) -> None:
         plays_tls = not wants_tls or reach.handshake is not None
         trusted = reach.trust or (_trusting_nobody() if plays_tls else _trusting_the_usual())
-        self._reach, self._pool = reach, Pool(reach, trusted)
+        super().__init__(verify=trusted, trust_env=False)
+        self._reach = reach
         self._admitted: set[tuple[str, bytes, bytes]] = set()
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=trusted,
+            max_connections=limits.UPSTREAM_CONNECTIONS_MAX,
+            max_keepalive_connections=limits.UPSTREAM_KEPT_MAX,
+            keepalive_expiry=limits.UPSTREAM_KEPT_S,
+            network_backend=GuardedBackend(reach),
+        )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request.
@@ -171,23 +182,16 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             if len(self._admitted) < limits.EGRESS_ORIGINS_MAX:
                 self._admitted.add(origin)
         due = request.extensions.get(DEADLINE, trio.current_time() + self._reach.total_s)
-        body, head = await self._pool.ask(request, due)
-        response = httpx2.Response(
-            head.status,
-            headers=head.headers,
-            stream=body,
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
-        )
+        with trio.CancelScope(deadline=due) as scope:
+            response = await super().handle_async_request(request)
+        if scope.cancelled_caught:
+            raise too_late()
         try:
-            response.stream = Capped(response, body, self._reach)
+            response.stream = Capped(response, due, self._reach)
         except UpstreamSaid:
             await response.aclose()
             raise
         return response
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
 
 
 @cache
@@ -199,6 +203,90 @@ def _trusting_the_usual() -> ssl.SSLContext:
 def _trusting_nobody() -> ssl.SSLContext:
     """Return what a client has that speaks http: TLS fails with it."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Opens httpcore2's connections through `reach`."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore2's signature
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore2.AsyncNetworkStream:
+        with _Bounded(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            return GuardedStream(await self._reach.connect(host, port), self._reach.handshake)
+
+    async def connect_unix_socket(
+        self,
+        path: str,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore2.AsyncNetworkStream:
+        raise httpcore2.UnsupportedProtocol("A path is no address.")
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+
+class GuardedStream(httpcore2.AsyncNetworkStream):
+    """A trio stream as httpcore2 wants one."""
+
+    def __init__(self, stream: trio.abc.Stream, handshake: Handshake | None = None) -> None:
+        self._stream, self._handshake = stream, handshake
+        self._gathered = Gathered()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        with _Bounded(timeout, httpcore2.ReadTimeout, httpcore2.ReadError):
+            while data := bytes(await self._stream.receive_some(max_bytes)):
+                if told := self._gathered.take(data):
+                    return told
+            return b""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._gathered.begin()
+        if not buffer:  # the end of a body that has no bytes, and no turn of the loop
+            return
+        with _Bounded(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
+            await self._stream.send_all(buffer)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore2's signature
+    ) -> httpcore2.AsyncNetworkStream:
+        if self._handshake is not None:
+            return GuardedStream(await self._handshake(self._stream, server_hostname or ""))
+        tls = trio.SSLStream(
+            self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True
+        )
+        try:
+            with _Bounded(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
+                await tls.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(tls)
+            raise
+        return GuardedStream(tls)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Say whether an idle connection has something to read: then its peer has left."""
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream):
+            if info == "ssl_object":
+                return stream._ssl_object  # noqa: SLF001 -- as httpcore2's own backend does
+            stream = stream.transport_stream
+        if info == "is_readable" and isinstance(stream, trio.SocketStream):
+            return stream.socket.is_readable()
+        return None
 
 
 @contextmanager
@@ -215,3 +303,28 @@ def lost() -> Iterator[None]:
     except httpx2.TransportError as error:
         broke = "The connection to the provider broke."
         raise UpstreamLost(broke, code="connection-lost") from error
+
+
+class _Bounded:
+    """Bounds a block in time, and raises httpcore2's errors in place of trio's."""
+
+    def __init__(
+        self, timeout: float | None, slow: type[Exception], broken: type[Exception]
+    ) -> None:
+        due = inf if timeout is None else trio.current_time() + timeout
+        self._scope, self._slow, self._broken = trio.CancelScope(deadline=due), slow, broken
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scope.__exit__(kind, error, trace)
+        if self._scope.cancelled_caught:
+            raise self._slow("It took too long.")
+        if isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError | OSError):
+            raise self._broken(str(error) or str(error.__cause__ or "")) from error

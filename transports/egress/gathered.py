@@ -1,7 +1,7 @@
 """The chunks of a body that one read brought, as one chunk: HTTP/1.1 bytes in, HTTP/1.1 bytes out.
 
 A provider sends each event as a chunk of its own; a hundred that have come together would cost a
-hundred turns through h11 and httpx2. What is written anew is chunks alone, and says the
+hundred turns through h11, httpcore2 and httpx2. What is written anew is chunks alone, and says the
 same; heads, other kinds of body, trailers and whatever is not understood go through as they came,
 for h11 to judge. Nothing is held back but the beginning of a chunk's first or last line.
 Source: RFC 9112, sections 6 and 7.1.
@@ -13,7 +13,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-import httpx2
+import httpcore2
 
 CHUNKED: Final = re.compile(
     rb"HTTP/1\.1 .*\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE | re.DOTALL
@@ -48,7 +48,7 @@ class Gathered:
         """Return what stands for `data`; nothing where that is half a line.
 
         Raises:
-            httpx2.RemoteProtocolError: a chunk is longer than it said.
+            httpcore2.RemoteProtocolError: a chunk is longer than it said.
         """
         match self._state:
             case _State.HEAD:
@@ -102,7 +102,7 @@ class Gathered:
             if len(data) - at == 1 and data[at:] == LINE_END[:1]:
                 return None
             if not data.startswith(LINE_END, at):
-                raise httpx2.RemoteProtocolError("A chunk is longer than it said.")
+                raise httpcore2.RemoteProtocolError("A chunk is longer than it said.")
             self._is_open = False
             return at + len(LINE_END)
         line = SIZE.match(data, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import h11
-import httpx2
+import httpcore2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ def test_what_is_not_understood_is_left_for_h11_to_judge(bad: bytes) -> None:
 
 
 def test_a_chunk_longer_than_it_said_is_an_error() -> None:
-    with pytest.raises(httpx2.RemoteProtocolError, match="longer"):
+    with pytest.raises(httpcore2.RemoteProtocolError, match="longer"):
         Gathered().take(HEAD + b"3\r\nabcd\r\n")
 
 

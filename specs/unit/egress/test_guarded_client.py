@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpcore2
 import httpx2
 import pytest
 import trio
@@ -20,6 +21,7 @@ from specs.requirements import requirement
 from specs.support.certificate import make_certificate
 from specs.unit.egress.small_server import leading, serving, whole
 from transports.egress import configured, guard
+from transports.egress.connection import GuardedBackend
 from transports.egress.denial import Decision, Denied
 from transports.egress.guard import Reach
 
@@ -286,6 +288,11 @@ async def test_no_more_addresses_are_dialled_than_the_bound() -> None:
     with pytest.raises(OSError, match="Nobody listens"):
         await Reach(resolve=resolve, dial=nobody).connect("n.test", 80)
     assert dialled == [f"93.184.216.{number}" for number in range(limits.EGRESS_DIALS_MAX)]
+
+
+async def test_a_unix_socket_is_refused() -> None:
+    with pytest.raises(httpcore2.UnsupportedProtocol):
+        await GuardedBackend(Reach()).connect_unix_socket("/run/x.sock")
 
 
 @requirement("egress.counted")

@@ -16,7 +16,10 @@ from specs.requirements import requirement
 from specs.support.process import Served
 
 ROOT = Path(__file__).parents[3]
-GUARD = {ROOT / "transports/egress" / f"{name}.py" for name in ("guard", "connection")}
+GUARD = {
+    ROOT / "transports/egress" / f"{name}.py"
+    for name in ("guard", "connection", "gathered")  # the last is a part of the connection
+}
 PRODUCT = sorted(
     path
     for folder in ("runtime", "store", "actors", "transports")
@@ -91,10 +94,11 @@ def test_the_lint_finds_what_is_planted(text: str, found: list[str]) -> None:
 
 
 def test_the_guard_itself_is_what_the_lint_looks_for() -> None:
-    [guard, connection] = sorted(GUARD, reverse=True)
+    [guard, gathered, connection] = sorted(GUARD, reverse=True)
     assert list(outward(ast.parse(guard.read_text("utf-8")))) == ["trio.socket.socket"]
+    assert list(outward(ast.parse(gathered.read_text("utf-8")))) == ["httpcore2"]
     found = set(outward(ast.parse(connection.read_text("utf-8"))))
-    assert found == {"httpx2.AsyncClient"}
+    assert found == {"httpcore2", "httpx2.AsyncClient", "httpx2.AsyncHTTPTransport"}
 
 
 class Watched(Served):
