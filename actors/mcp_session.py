@@ -48,8 +48,8 @@ class Catalog:
 
     Args:
         versions: of each tool, by its name: the same as long as its definition is.
-        left_out: names that came twice, the first of each being the one that counts, and names
-            that no reader could tell from another's.
+        left_out: names that came twice, the first of each being the one that counts, names that
+            no reader could tell from another's, and those of what is no tool.
     """
 
     version: str
@@ -295,17 +295,19 @@ class McpSession(TrioActor):
         digest = hashlib.sha256()
         for _ in range(limits.MCP_PAGES_MAX):
             page = await session.tools(cursor)
+            left_out += page.left_out
             for tool in page.tools:
-                told = orjson.dumps(asdict(tool), option=orjson.OPT_SORT_KEYS)
+                told = _written(tool)
                 size_bytes += len(told)
-                if size_bytes > limits.MCP_CATALOG_BYTES or len(tools) >= limits.MCP_TOOLS_MAX:
-                    raise UpstreamSaid("The MCP server has too many tools.", code="too_large")
-                if tool.name in tools or not PLAIN.fullmatch(tool.name):
+                if not told or tool.name in tools or not PLAIN.fullmatch(tool.name):
                     left_out.append(tool.name)
                     continue
                 digest.update(told)
                 tools[tool.name] = tool
                 versions[tool.name] = hashlib.sha256(told).hexdigest()[:16]
+            count = len(tools) + len(left_out)
+            if size_bytes > limits.MCP_CATALOG_BYTES or count > limits.MCP_TOOLS_MAX:
+                raise UpstreamSaid("The MCP server has too many tools.", code="too_large")
             fresh_s = min(fresh_s, page.fresh_s if page.fresh_s is not None else inf)
             cursor = page.following
             if cursor is None:
@@ -342,3 +344,11 @@ class McpSession(TrioActor):
     async def _fetched(self, message: Fetch) -> Mapping[str, Any]:
         session = await self._ready()
         return await session.fetch(message.what, message.given)
+
+
+def _written(tool: Tool) -> bytes:
+    """Return a tool's definition as JSON; b"" where it has what no JSON of ours can say."""
+    try:
+        return orjson.dumps(asdict(tool), option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RecursionError):  # a number of more than 64 bits, half a character
+        return b""

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import structlog
 import trio
 
 from actors.mcp_grants import Grants
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from runtime.settings import McpServer
     from transports.egress.mcp.client import Authority, Means
 
+log = structlog.get_logger(__name__)
 SERVICE: Final = Caller(tenant="", user="")  # whom the service's own tokens belong to
 CLIENT: Final = "transports.egress.mcp.client"
 Find = Callable[[Caller, str], "Installed"]
@@ -54,10 +56,12 @@ class Health:
 
     Args:
         error: why the last attempt failed; None: it did not, or was not made.
+        left_out: the tools that the server lists and nobody can use.
     """
 
     open: bool = False
     error: Upstream | None = None
+    left_out: tuple[str, ...] = ()
     at_ms: int = 0
 
     @property
@@ -107,6 +111,12 @@ class McpSessions:
             Upstream: it cannot be reached, or has no such list.
         """
         catalog: Catalog = await self._ask(caller, name, ListTools(afresh=afresh))
+        known = self.health(caller, name)
+        if known.open and known.left_out != catalog.left_out:
+            log.info("mcp_tools_left_out", server=name, count=len(catalog.left_out))
+            at_ms = self._spine.clock.now_ms()
+            noted = replace(known, left_out=catalog.left_out, at_ms=at_ms)
+            self._health[key_of(caller, name)] = noted
         return catalog
 
     async def fetch(self, caller: Caller, name: str, wanted: Fetch) -> Mapping[str, Any]:

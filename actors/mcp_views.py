@@ -10,6 +10,7 @@ from actors.mcp_installed import Installed
 from actors.mcp_session import Catalog
 from actors.mcp_sessions import Health
 from actors.tooling import Policy
+from runtime import limits
 from runtime.clock import rfc3339
 
 State: TypeAlias = Literal["idle", "open", "failed", "needs-sign-in", "disabled", "key-lost"]
@@ -17,7 +18,7 @@ State: TypeAlias = Literal["idle", "open", "failed", "needs-sign-in", "disabled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpError:
-    """Why a server's session failed; `code` is for programs."""
+    """What is wrong with a server, or with some of its tools; `code` is for programs."""
 
     code: str
     detail: str
@@ -33,6 +34,7 @@ class McpServerView:
         url: null for a program, and to those who may not know where the operator's is.
         headers: names of those that each request carries; their values are never shown.
         release: the version of the `server.json` that it was installed by.
+        left_out: how many tools it lists that nobody can use; `last_error` names them.
     """
 
     id: str
@@ -41,6 +43,7 @@ class McpServerView:
     kind: Literal["http", "stdio"]
     state: State
     last_error: McpError | None
+    left_out: int
     enabled: bool
     url: str | None
     headers: tuple[str, ...]
@@ -71,7 +74,7 @@ class McpTools:
     """The tools of a server.
 
     Args:
-        left_out: names that came twice, or that cannot be told from another's.
+        left_out: names that came twice, that cannot be told from another's, or of what is no tool.
     """
 
     items: tuple[McpToolView, ...]
@@ -86,20 +89,15 @@ def view_of(server: Installed, health: Health, *, whole: bool, signed_in: bool) 
     Args:
         whole: whether its address may be shown.
     """
-    settings, error = server.settings, health.error
+    settings = server.settings
     return McpServerView(
         id=server.name,
         title=server.title or server.name,
         source=server.source,
         kind="stdio" if settings.command else "http",
         state=_state(server, health),
-        last_error=McpError(
-            code=str(error.extensions.get("code") or error.name()),
-            detail=error.detail,
-            at=rfc3339(health.at_ms),
-        )
-        if error
-        else None,
+        last_error=_error(health),
+        left_out=len(health.left_out),
         enabled=settings.enabled,
         url=(settings.url or None) if whole else None,
         headers=tuple(settings.headers) if whole else (),
@@ -110,6 +108,17 @@ def view_of(server: Installed, health: Health, *, whole: bool, signed_in: bool) 
         release=server.release or None,
         created_at=rfc3339(server.created_at_ms) if server.created_at_ms else None,
     )
+
+
+def _error(health: Health) -> McpError | None:
+    error, at = health.error, rfc3339(health.at_ms)
+    if error is not None:
+        code = str(error.extensions.get("code") or error.name())
+        return McpError(code=code, detail=error.detail, at=at)
+    if health.left_out:
+        names = ", ".join(map(repr, health.left_out))[: limits.ERROR_CHARS]
+        return McpError(code="tools-left-out", detail=f"No tools that can be used: {names}", at=at)
+    return None
 
 
 def _state(server: Installed, health: Health) -> State:

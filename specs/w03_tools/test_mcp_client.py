@@ -164,8 +164,15 @@ def huge(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
     return found
 
 
+def many_of_none(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+    found = mcp_program.answer(message, names)
+    if found and message["method"] == "tools/list":
+        found["result"] = {"tools": [7] * 1_000_000}
+    return found
+
+
 @requirement("mcp.bounded")
-@pytest.mark.parametrize("answers", [endless, huge])
+@pytest.mark.parametrize("answers", [endless, huge, many_of_none])
 async def test_a_list_that_is_too_long_is_refused_by_name(answers: mcp_http.Answers) -> None:
     async with mcp_http.serving(answers) as asked, sessions_over(over_http(asked.url)) as sessions:
         with pytest.raises(UpstreamSaid) as refused:
@@ -178,7 +185,7 @@ async def test_a_list_that_is_too_long_is_refused_by_name(answers: mcp_http.Answ
 def senseless(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
     found = mcp_program.answer(message, names)
     if found and message["method"] == "tools/list":
-        found["result"] = {"tools": [{"name": 7, "inputSchema": "none"}]}
+        found["result"] = {"tools": {"name": 7, "inputSchema": "none"}}
     return found
 
 

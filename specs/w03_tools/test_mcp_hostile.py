@@ -171,26 +171,38 @@ async def test_a_result_that_is_not_what_was_promised_is_told_as_a_failure(tmp_p
         assert refused.value.extensions["code"] == "protocol"
 
 
-def no_schema(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+def no_schemas(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+    """List, beside the small server's tools, some that are none."""
     found = mcp_program.answer(message, names)
     if found and message["method"] == "tools/list":
-        found["result"]["tools"][0]["inputSchema"] = {"type": "string"}
+        outside = {"type": "object", "properties": {"n": {"maximum": 10**30}}}
+        found["result"]["tools"] += [
+            {"name": "string", "inputSchema": {"type": "string"}},
+            {"name": "missing"},
+            {"inputSchema": {"type": "object"}},
+            "nothing",
+            {"name": "huge", "inputSchema": outside},
+            {"name": "promises", "inputSchema": {"type": "object"}, "outputSchema": 7},
+        ]
     return found
 
 
 @requirement("mcp.hostile.lies")
-async def test_a_list_with_a_schema_that_is_none_is_told_and_harms_no_other_server(
-    tmp_path: Path,
-) -> None:
-    async with mcp_http.serving(no_schema) as other:
-        settled = {"odd": McpServer(url=other.url, allow_loopback=True)}
-        async with beside_a_server(tmp_path, settled=settled) as world:
-            await world.add()
-            names = await world.names()
-            refused = await world.ann.get(f"{SERVERS}/odd/tools")
+async def test_a_schema_that_is_none_costs_its_tool_alone_and_is_told(tmp_path: Path) -> None:
+    async with beside_a_server(tmp_path, no_schemas) as world:
+        await world.add()
+        names = await world.names()
+        server = (await world.ann.get(f"{SERVERS}/small")).json()
+        tools = (await world.ann.get(f"{SERVERS}/small/tools")).json()
+        outcome = await world.call("mcp/small/echo", text="still here")
 
-            assert {name.split("/")[1] for name in names} == {"small"}
-            assert (refused.status_code, refused.json()["code"]) == (502, "protocol")
+        assert {name.rpartition("/")[2] for name in names} == set(mcp_program.NAMES)
+        assert words(outcome) == ["still here"]
+        assert (server["state"], server["left_out"]) == ("open", 6)
+        assert server["last_error"]["code"] == "tools-left-out"
+        assert sorted(tools["left_out"]) == [
+            *("(nameless)", "(nameless)", "huge", "missing", "promises", "string"),
+        ]
 
 
 def twins(message: dict[str, Any], names: list[str]) -> dict[str, Any] | None:

@@ -36,6 +36,7 @@ from transports.egress.mcp.callbacks import OURSELVES, asking, rooting, sampling
 from transports.egress.mcp.contained import Contained, said
 from transports.egress.mcp.flows import SignInNeeded, flow_for
 from transports.egress.mcp.servers import HttpServer, Person, Server, oauth_reach_of, reach_of
+from transports.egress.mcp.sieving import Sieve, missing
 from transports.egress.mcp.tasks import Tasks
 from transports.egress.mcp.vault import Kept, Vault
 from transports.egress.mcp.words import (
@@ -166,8 +167,9 @@ async def _open(
             changed()
         await trio.lowlevel.checkpoint()
 
+    sieve = Sieve(transport)
     client = Client(
-        transport,
+        sieve.streams(),
         mode=server.revisions,
         client_info=OURSELVES,
         message_handler=heard,
@@ -179,6 +181,7 @@ async def _open(
         cache=None,  # the session's actor keeps the list, with its version
     )
     async with client, trio.open_nursery() as nursery:
+        sieve.revision = client.protocol_version
         tells = client.server_capabilities.tools
         if client.protocol_version in MODERN_PROTOCOL_VERSIONS and tells and tells.list_changed:
             nursery.start_soon(_listen, client, changed)
@@ -216,6 +219,7 @@ class OpenSession:
             found = await self._client.list_tools(cursor=cursor)
         return Page(
             tools=tuple(_tool(each) for each in found.tools),
+            left_out=missing(found),
             following=found.next_cursor,
             fresh_s=found.ttl_ms / 1000 if "ttl_ms" in found.model_fields_set else None,
         )

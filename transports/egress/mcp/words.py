@@ -31,9 +31,15 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of the tools. `fresh_s`: for how long the server says that it holds; None: nothing."""
+    """A page of the tools.
+
+    Args:
+        left_out: the names of those that are not as the protocol has them.
+        fresh_s: for how long the server says that it holds; None: nothing.
+    """
 
     tools: tuple[Tool, ...]
+    left_out: tuple[str, ...] = ()
     following: str | None
     fresh_s: float | None
 
