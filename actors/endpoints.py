@@ -7,7 +7,7 @@ names are not changed here, but by reading the file again. A key goes in and nev
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from runtime.problems import (
     UpstreamSaid,
 )
 from runtime.secret import Secret
-from runtime.settings import Endpoint, Settings, endpoint_name, endpoint_of
+from runtime.settings import Endpoint, endpoint_name, endpoint_of
 from store import endpoints
 from store.database import Database
 from store.endpoints import EndpointRow
@@ -95,21 +95,20 @@ class Endpoints:
             except (Invalid, ValueError):
                 log.exception("endpoint_unusable", endpoint=row.name)
 
-    async def follow(self, reloads: AsyncIterable[Settings]) -> None:
-        """Take up the endpoints of the settings file each time that it has been read again.
+    async def settle(self, settled: Mapping[str, Endpoint]) -> list[str]:
+        """Take up the endpoints of the settings file that was read again; return what changed.
 
         One that cannot stand is logged, and stays as it was.
         """
-        async for settings in reloads:
-            before, self._settled = self._settled, settings.endpoints
-            names = sorted({*before, *self._settled})
-            changed = [each for each in names if before.get(each) != self._settled.get(each)]
-            for name in changed:
-                try:
-                    await self._take_up(name)
-                except (Invalid, ValueError):
-                    log.exception("endpoint_unusable", endpoint=name)
-            log.info("settings_read_again", endpoints=changed)
+        before, self._settled = self._settled, settled
+        names = sorted({*before, *settled})
+        changed = [each for each in names if before.get(each) != settled.get(each)]
+        for name in changed:
+            try:
+                await self._take_up(name)
+            except (Invalid, ValueError):
+                log.exception("endpoint_unusable", endpoint=name)
+        return changed
 
     def list_all(self, caller: Caller) -> tuple[EndpointView, ...]:
         """Return all endpoints, by name."""

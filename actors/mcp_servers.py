@@ -8,7 +8,7 @@ sign-in at the old one. Each change is audited, and counts for the next session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,27 +30,12 @@ from store.database import Database
 from store.keyring import Keyring, SealBroken
 from store.mcp_grants import GrantKey
 from store.mcp_servers import McpServerRow
-from transports.egress.denial import Told
 from transports.egress.mcp.configured import server_of
-from transports.egress.places import Place
 
 if TYPE_CHECKING:
     from actors.spine import Spine
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What the operator's settings say of MCP.
-
-    Args:
-        places: in a private network, that people's servers and sign-ins may reach.
-    """
-
-    servers: Mapping[str, McpServer] = field(default_factory=dict)
-    places: frozenset[Place] = frozenset()
-    on_decision: Told | None = None
 
 
 class McpServers:
@@ -60,6 +45,19 @@ class McpServers:
         self._spine = spine
         self.sessions = McpSessions(spine, self.find)
         self.sign_ins = McpSignIns(spine, self.sessions)
+
+    def settle(self, settled: Mapping[str, McpServer]) -> list[str]:
+        """Take up the servers of the settings file that was read again; return what changed.
+
+        Sessions with what changed end, whoever's they are: a call that runs is told so, and the
+        next one sees the server as it is now.
+        """
+        before = self._spine.settled.servers
+        names = sorted({*before, *settled})
+        changed = [each for each in names if before.get(each) != settled.get(each)]
+        self._spine.settled = replace(self._spine.settled, servers=settled)
+        self.sessions.reopen_all(frozenset(changed))
+        return changed
 
     def installed(self, caller: Caller) -> tuple[Installed, ...]:
         """Return the servers of a person, by name."""
@@ -268,7 +266,7 @@ class McpServers:
             server,
             self.sessions.health(caller, server.name),
             whole=server.source == "added" or caller.admin,
-            signed_in=person and self.sessions.signed_in(caller, server.name),
+            signed_in=person and self.sessions.signed_in(caller, server),
         )
 
 

@@ -165,6 +165,8 @@ class McpSession(TrioActor):
                 self._calls[call].cancel()
             case Reopen():
                 self._holding.cancel()
+                if self._session is not None:
+                    self._session.ended.set()  # who comes next does not take what is being closed
                 self._failures, self._closed_until, self._not_before = 0, -inf, -inf
         return None
 

@@ -138,7 +138,17 @@ class McpSessions:
 
     def reopen(self, caller: Caller, name: str) -> None:
         """Close a person's session, so that the next use sees what has changed."""
-        key = key_of(caller, name)
+        self._reopen(key_of(caller, name))
+
+    def reopen_all(self, names: frozenset[str]) -> None:
+        """Do so with everybody's sessions with these servers."""
+        known = {*self._health, *(each.key for each in self._spine.mcp_sessions.report())}
+        for key in known:
+            if key.rpartition("/")[2] in names:
+                self._reopen(key)
+        self._shared = {name: each for name, each in self._shared.items() if name not in names}
+
+    def _reopen(self, key: str) -> None:
         self._health.pop(key, None)
         if (door := self._spine.mcp_sessions.alive(key)) is not None:
             door.tell(Reopen())
@@ -157,11 +167,13 @@ class McpSessions:
             clock=spine.clock,
         )
 
-    def signed_in(self, caller: Caller, name: str) -> bool:
+    def signed_in(self, caller: Caller, server: Installed) -> bool:
         """Say whether tokens of this person are kept; they may have run out since."""
-        kept = self.kept(caller, name)
+        kept = self.kept(caller, server.name)
         record = kept.record() if kept is not None else None
-        return record is not None and bool(orjson.loads(record.reveal()).get("tokens"))
+        found = orjson.loads(record.reveal()) if record is not None else {}
+        here = found.get("url") in (None, "", server.settings.url)
+        return bool(found.get("tokens")) and here
 
     async def _ask(self, caller: Caller, name: str, message: Any) -> Any:
         self._find(caller, name)  # what is not theirs is not there, also while it has an actor

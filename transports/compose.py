@@ -82,6 +82,13 @@ class Core:
         with trio.move_on_after(limits.INTERRUPT_S):
             await self._until_no_job_runs()
 
+    async def follow(self, reloads: AsyncIterable[Settings]) -> None:
+        """Take up endpoints and MCP servers of the settings each time that they are read again."""
+        async for settings in reloads:
+            endpoints = await self.desk.endpoints.settle(settings.endpoints)
+            servers = self.spine.mcp.settle(settings.mcp_servers)
+            log.info("settings_read_again", endpoints=endpoints, mcp_servers=servers)
+
     async def _until_no_job_runs(self) -> None:
         while self.tree.job_runs():  # noqa: ASYNC110  the store is the truth
             await trio.sleep(limits.STOP_POLL_S)
@@ -191,7 +198,7 @@ async def serve(
         on_ready: called once, when connections are accepted.
         authenticator: who callers are taken for; None is the real one. Only the harness gives one.
         providers: offered beside those of the settings. Only the harness gives any.
-        reloads: the settings each time that they have been read again; of them the endpoints count.
+        reloads: the settings each time that they have been read again; see `Core.follow`.
         offered: makes the `Fittings` put beside Runchat's own over MCP. Only the harness gives any.
 
     Raises:
@@ -294,7 +301,7 @@ class _Service:
                     catalog.settle(self.settings.models.default)
                     nursery.start_soon(sample_loop_lag, self.metrics)
                     if reloads is not None:
-                        nursery.start_soon(core.desk.endpoints.follow, reloads)
+                        nursery.start_soon(core.follow, reloads)
                     front = self._front(core, nursery, authenticator)
                     await self._listen(core, front, on_ready, stop)
                 await catalog.aclose()

@@ -22,6 +22,7 @@ PROMISES = {
     "mcp.servers.remove": "A server that is turned off or removed has no tools.",
     "mcp.servers.approve": "A tool that a person lets run is asked for again once it has changed.",
     "mcp.servers.settled": "The operator's server is everybody's, by the operator's policy.",
+    "mcp.servers.reload": "SIGHUP has the settings read again; what changed counts at once.",
     "mcp.servers.guarded": "A person's server is HTTP, guarded, and gets nothing of the service.",
     "mcp.servers.audited": "A change of a server that cannot be audited does not happen.",
     "mcp.servers.has": "A server's resources and prompts are listed and read.",

@@ -227,9 +227,14 @@ base_url = "http://127.0.0.1:9/v1"
 models = [{}]
 allow_loopback = true
 """
+SERVER = """
+[mcp.servers.small]
+url = "https://mcp.example/mcp"
+"""
 
 
 @requirement("endpoints.reload")
+@requirement("mcp.servers.reload")
 def test_the_settings_file_is_read_again_at_a_sighup(tmp_path: Path) -> None:
     config = tmp_path / "my.toml"
     config.write_text(CONFIG.format('"a"'), encoding="utf-8")
@@ -244,9 +249,11 @@ def test_the_settings_file_is_read_again_at_a_sighup(tmp_path: Path) -> None:
         running.signal(signal.SIGHUP)  # it cannot be used: all stays, and the service serves
         looks = (running.log.read_text("utf-8") for _ in range(LOOKS) if offers() == ["up/a"])
         assert any("stay as they were" in said for said in looks)
-        config.write_text(CONFIG.format('"a", "b"'), encoding="utf-8")
+        config.write_text(CONFIG.format('"a", "b"') + SERVER, encoding="utf-8")
         running.signal(signal.SIGHUP)
         assert ["up/a", "up/b"] in (offers() for _ in range(LOOKS))
+        servers = (running.api.get("/api/mcp/servers").json()["items"] for _ in range(LOOKS))
+        assert ["small"] in ([each["id"] for each in found] for found in servers)
 
 
 @requirement("endpoints.default")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 
+from runtime.problems import UpstreamLost
 from runtime.secret import Secret
 from runtime.settings import McpServer
 from specs.requirements import requirement
@@ -317,3 +319,36 @@ async def test_a_server_that_hangs_up_is_told_to_be_lost(tmp_path: Path) -> None
 
         assert [answer.status_code for answer in answers] == [502] * 7
         assert {answer.json()["type"].rpartition(":")[2] for answer in answers} == {"upstream-lost"}
+
+
+@requirement("mcp.servers.reload")
+async def test_servers_of_the_settings_that_are_read_again_count_at_once(tmp_path: Path) -> None:
+    async with mcp_http.serving() as other, mcp_http.serving() as steady:
+        kept = McpServer(url=steady.url, policy="auto", allow_loopback=True)
+        moved = McpServer(url=other.url, policy="auto", allow_loopback=True)
+        async with beside_a_server(tmp_path, settled={"kept": kept}) as world:
+            first = McpServer(url=world.asked.url, policy="auto", allow_loopback=True)
+            added = world.spine.mcp.settle({"kept": kept, "fixed": first})
+            await world.call("mcp/kept/echo", text="x")
+            await world.call("mcp/fixed/echo", text="x")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(told_to_be_lost, world, "mcp/fixed/hang")
+                while world.asked.methods.count("tools/call") < 2:
+                    await trio.lowlevel.checkpoint()
+                changed = world.spine.mcp.settle({"kept": kept, "fixed": moved})
+            await world.call("mcp/fixed/echo", text="x")
+            await world.call("mcp/kept/echo", text="x")
+            removed = world.spine.mcp.settle({"kept": kept})
+            names = await world.names()
+            gone = await world.ann.get(f"{SERVERS}/fixed/tools")
+
+            assert (added, changed, removed) == (["fixed"], ["fixed"], ["fixed"])
+            assert other.methods.count("tools/call") == 1
+            assert steady.methods.count("initialize") == 1
+            assert {name.split("/")[1] for name in names} == {"kept"}
+            assert gone.status_code == 404
+
+
+async def told_to_be_lost(world: World, tool: str) -> None:
+    with pytest.raises(UpstreamLost):
+        await world.call(tool)

@@ -259,7 +259,7 @@ async def test_a_redirect_to_a_metadata_address_is_not_followed(tmp_path: Path, 
         if answer.status_code == 200:
             page = answer.json()["authorization_url"]
             await world.ann.get(BACK, params=issuer.authorize(page))
-        tokens = world.spine.mcp.sessions.signed_in(ANN, "small")
+        tokens = world.spine.mcp.sessions.signed_in(ANN, world.spine.mcp.find(ANN, "small"))
 
         assert {each.host for each in decisions} == {"127.0.0.1"}
         assert tokens is (path == RESOURCE)

@@ -29,6 +29,7 @@ from transports.egress.mcp.vault import Vault
 
 ADA = Caller(tenant="local", user="ada")
 ISSUER = {"issuer": "https://id.example", "token_endpoint": "https://id.example/token"}
+URL = "https://small.example/mcp"
 TOKEN = "a-token-that-nobody-else-reads"
 
 
@@ -46,7 +47,7 @@ def grants(store: Store, folder: Path, caller: Caller = ADA) -> Grants:
 
 async def signed_in(store: Store, folder: Path, **more: Any) -> Vault:
     """Return a vault that holds a registration and a token for 60 s."""
-    vault = Vault(grants(store, folder), lambda: NOW_MS)
+    vault = Vault(grants(store, folder), lambda: NOW_MS, URL)
     vault.note(issuer=ISSUER, **more)
     await vault.set_client_info(
         OAuthClientInformationFull(client_id="c", redirect_uris=None, issuer=ISSUER["issuer"])
@@ -59,7 +60,7 @@ async def signed_in(store: Store, folder: Path, **more: Any) -> Vault:
 async def test_tokens_come_back_after_a_restart_and_no_row_shows_them(tmp_path: Path) -> None:
     store = open_memory(ids())
     await signed_in(store, tmp_path)
-    again = Vault(grants(store, tmp_path), lambda: NOW_MS + 20_000)
+    again = Vault(grants(store, tmp_path), lambda: NOW_MS + 20_000, URL)
     tokens = await again.get_tokens()
     client = await again.get_client_info()
     rows = store.reader.execute("SELECT * FROM mcp_grant").fetchall()
@@ -72,6 +73,16 @@ async def test_tokens_come_back_after_a_restart_and_no_row_shows_them(tmp_path: 
     assert [row[:4] for row in rows] == [("local", "ada", "small", ISSUER["issuer"])]
     assert TOKEN.encode() not in rows[0][4]
     assert {row.entry.action for row in entries} == {"mcp.grant"}
+
+
+@requirement("mcp.grants")
+async def test_what_was_kept_for_a_server_is_no_use_at_another_of_its_name(tmp_path: Path) -> None:
+    store = open_memory(ids())
+    await signed_in(store, tmp_path)
+    moved = Vault(grants(store, tmp_path), lambda: NOW_MS, "https://moved.example/mcp")
+
+    assert (await moved.get_tokens(), await moved.get_client_info()) == (None, None)
+    assert moved.access_token is None
 
 
 @requirement("mcp.grants")
@@ -98,7 +109,7 @@ async def test_a_refresh_token_whose_endpoint_is_not_known_is_not_used(tmp_path:
 
 async def test_a_token_that_has_expired_is_not_presented(tmp_path: Path) -> None:
     now_ms = [NOW_MS]
-    vault = Vault(grants(open_memory(ids()), tmp_path), lambda: now_ms[0])
+    vault = Vault(grants(open_memory(ids()), tmp_path), lambda: now_ms[0], URL)
     await vault.set_tokens(OAuthToken(access_token=TOKEN, expires_in=60))
     fresh = vault.access_token
     now_ms[0] += 60_000

@@ -102,7 +102,7 @@ def authority_for(server: HttpServer, kept: Kept | None, clock: Clock) -> Author
         raise UpstreamSaid("There is no place to keep its tokens.", code=SIGN_IN_NEEDED)
     person = server.access if isinstance(server.access, Person) else None
     anew_at = person.redirect_uri if person and person.consent and person.anew else None
-    vault = Vault(kept, clock.now_ms, anew_at=anew_at)
+    vault = Vault(kept, clock.now_ms, server.url, anew_at=anew_at)
     return Authority(flow=flow_for(server.url, server.access, vault), vault=vault)
 
 

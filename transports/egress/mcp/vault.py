@@ -40,6 +40,7 @@ class Grant:
         resource: the server's metadata (RFC 9728), and `issuer` its authorization server's (8414).
         key: the private JWK that the tokens are bound to; `bound`: they really are.
         wanted: the scope that was found missing, for the next sign-in.
+        url: the server that all this is for; "": it was kept before that was noted.
     """
 
     client: dict[str, Any] | None = None
@@ -50,21 +51,23 @@ class Grant:
     key: dict[str, Any] | None = None
     bound: bool = False
     wanted: str | None = None
+    url: str = ""
 
 
 class Vault:
     """The SDK's `TokenStorage` over a record that is kept. One for a person and a server."""
 
     def __init__(
-        self, kept: Kept, now_ms: Callable[[], int], *, anew_at: str | None = None
+        self, kept: Kept, now_ms: Callable[[], int], url: str, *, anew_at: str | None = None
     ) -> None:
         """Take where the record is kept.
 
         Args:
+            url: of the server: what was kept for another of this name is void.
             anew_at: somebody signs in anew and comes back to this URI: the tokens there were are
                 not used, nor a registration of another URI.
         """
-        self.grant = Grant()
+        self.grant = Grant(url=url)
         self._kept, self._now_ms, self._anew_at = kept, now_ms, anew_at
         self._loaded = False
 
@@ -132,7 +135,9 @@ class Vault:
         self._loaded = True
         record = await self._kept.load()
         if record is not None:
-            self.grant = Grant(**orjson.loads(record.reveal()))
+            found, url = Grant(**orjson.loads(record.reveal())), self.grant.url
+            if found.url in ("", url):
+                self.grant = replace(found, url=url)
         if self._anew_at is not None:
             client = self.grant.client or {}
             known = self._anew_at in (client.get("redirect_uris") or ())

@@ -2,7 +2,8 @@
 
 SIGTERM, SIGINT, SIGHUP and the end of stdin (`--exit-with-parent`) all mean the same: end cleanly.
 A second SIGINT ends at once, which is safe at any moment: what was visible is on the disk. Away
-from a terminal, and with a settings file, SIGHUP has the file's endpoints read again instead.
+from a terminal, and with a settings file, SIGHUP has the file's endpoints and MCP servers read
+again instead.
 Source: CONTRACT.md section 1.
 """
 
