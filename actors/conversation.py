@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, assert_never
 
 import orjson
@@ -110,22 +110,27 @@ class Conversation(TrioActor):
     def __init__(self, spine: Spine, conversation_id: str) -> None:
         super().__init__()
         self.spine, self.id = spine, conversation_id
+        self.row: JobRow | None = None  # of the job that runs
+        self.queue: deque[str] = deque()
         self.stream = f"conversations/{conversation_id}"
 
     async def started(self) -> None:
         """Rebuild from the store; ask the current job for an end that may have been missed."""
-        head = self.spine.log.head(self.stream)
-        if head is None:
-            raise NotFound("No such conversation.")
-        self.head = head.sequence
         reader = self.spine.reader
-        current = jobs.current(reader, self.id)
-        self.current: str | None = current.id if current else None
-        self.queue = deque(each.id for each in jobs.queued(reader, self.id))
-        if self.current:
-            await self._wake(self.current)
+        if (founded := self.spine.founded.pop(self.id, None)) is not None:
+            self.head, self.row = founded.head, founded.job
         else:
-            await self._start_next()
+            head = self.spine.log.head(self.stream)
+            if head is None:
+                raise NotFound("No such conversation.")
+            self.head, self.row = head.sequence, jobs.current(reader, self.id)
+            self.queue = deque(each.id for each in jobs.queued(reader, self.id))
+        await (self._start_next() if self.row is None else self._wake(self.row))
+
+    @property
+    def current(self) -> str | None:
+        """The job that runs."""
+        return self.row.id if self.row is not None else None
 
     def idle(self) -> bool:
         """Nothing is running: the store knows all there is to know."""
@@ -175,7 +180,7 @@ class Conversation(TrioActor):
         await job_door.rehearse(self.spine, order.caller, job_id, order.request_id)
         old = await job_door.prepare_end(self.spine, current, verdict)
         if old is None:
-            self.current = None  # its log had its end already
+            self.row = None  # its log had its end already
         try:
             return await self._admit(order, old=old, job_id=job_id)
         except BaseException:
@@ -222,7 +227,7 @@ class Conversation(TrioActor):
         if order.traceparent:
             self.spine.traces[birth.row.id] = order.traceparent
         if runs_now:
-            await self._run(birth.row.id)
+            await self._run(birth.row)
         else:
             self.queue.append(birth.row.id)
         return birth.view
@@ -250,14 +255,14 @@ class Conversation(TrioActor):
         )
         return Birth.of(row, order.input, now_ms, order.turn)
 
-    async def _run(self, job_id: str) -> None:
-        self.current = job_id
+    async def _run(self, row: JobRow) -> None:
+        self.row = row
         self.spine.metrics.job_started()
-        await self._wake(job_id)
+        await self._wake(row)
 
-    async def _wake(self, job_id: str) -> None:
-        if not await job_door.wake(self.spine, job_id):
-            self.actor_ref.tell(GaveUp(job_id=job_id))
+    async def _wake(self, row: JobRow) -> None:
+        if not await job_door.wake(self.spine, row):
+            self.actor_ref.tell(GaveUp(job_id=row.id))
 
     async def _start_next(self) -> None:
         """Make the oldest queued job current, unless the service is stopping."""
@@ -266,8 +271,7 @@ class Conversation(TrioActor):
         row = self._next_queued()
         if row is None:
             return
-        job_id = row.id
-        now_ms = self.spine.clock.now_ms()
+        job_id, now_ms = row.id, self.spine.clock.now_ms()
         started = Append(stream=stream_of(job_id), after=0, records=first_records(row, now_ms))
         current = self._append([JobCurrent(job_id=job_id)])
 
@@ -281,7 +285,7 @@ class Conversation(TrioActor):
             return
         self.head += 1
         self.queue.popleft()
-        await self._run(job_id)
+        await self._run(replace(row, status="running", started_at_ms=now_ms))
 
     def _next_queued(self) -> JobRow | None:
         """Return the oldest job that still waits; one that has ended elsewhere is let go."""
@@ -342,7 +346,7 @@ class Conversation(TrioActor):
             await job_door.settle(self.spine, job_id, committed=False)
             raise
         await job_door.settle(self.spine, job_id, committed=True)
-        self.current = None
+        self.row = None
         await self._start_next()
 
     async def _leave(self, job_id: str) -> None:
@@ -357,7 +361,7 @@ class Conversation(TrioActor):
             return
         close = await job_door.from_log(self.spine, job_id, verdict_for("crashed"))
         await self._commit_end(job_id, close, None)
-        self.current = None
+        self.row = None
         await self._start_next()
 
     async def _commit_end(self, job_id: str, close: Ending, order: AbortJob | None) -> None:
@@ -384,7 +388,8 @@ class Conversation(TrioActor):
         self.spine.metrics.job_ended(close.verdict.status)
 
     def _ended_rows(self, close: Ending, job_id: str) -> Death:
-        row = jobs.get_any(self.spine.reader, job_id)
+        known = self.row if job_id == self.current else None
+        row = known or jobs.get_any(self.spine.reader, job_id)
         if row is None:
             raise NotFound("No such job.")
         return Death.of(row, close, self.spine.ids.new("msg_"))

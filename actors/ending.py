@@ -6,16 +6,18 @@ made from the log, which says the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import orjson
 import trio
 
 from actors import job_state
 from actors.job_state import JobState
-from runtime.events import JobEnded, decode, encode, facts
+from runtime.events import Fact, JobEnded, decode, encode, facts
 from runtime.log import EventLog
 from runtime.problems import LogCorrupt
+from store.jobs import JobRow
 from store.writer import Append
 
 
@@ -35,16 +37,22 @@ def stream_of(job_id: str) -> str:
     return f"jobs/{job_id}"
 
 
-def make(job_id: str, state: JobState, verdict: JobEnded, at_ms: int) -> Ending:
+def make(
+    job_id: str, state: JobState, verdict: JobEnded, at_ms: int, before: Sequence[Fact] = ()
+) -> Ending:
     """Return the ending of a job in `state`, which then counts as ended.
 
     The state is folded forward: it is of no use for another ending.
+
+    Args:
+        before: what was said last and is not in the log yet.
     """
-    said, head = facts(job_state.ending(state, verdict)), state.head
-    kept = encode(head, said, at_ms)
+    head = state.head
+    _fold(state, before)
+    said = facts(job_state.ending(state, verdict))
+    _fold(state, said)
+    kept = encode(head, [*before, *said], at_ms)
     append = Append(stream=stream_of(job_id), after=head, records=kept, ends=True)
-    for sequence, (kind, data) in enumerate(said, head + 1):
-        job_state.fold(state, sequence, kind, data)
     return Ending(
         verdict=verdict,
         append=append,
@@ -54,10 +62,27 @@ def make(job_id: str, state: JobState, verdict: JobEnded, at_ms: int) -> Ending:
     )
 
 
+def _fold(state: JobState, said: Sequence[Fact]) -> None:
+    for sequence, (kind, data) in enumerate(said, state.head + 1):
+        job_state.fold(state, sequence, kind, data)
+
+
 def result_of(state: JobState) -> bytes:
     """Return what the log says beside its status, as JSON: items, usage, error."""
     error = state.ended.get("error") if state.ended else None
     return orjson.dumps({"items": state.item_list(), "usage": state.usage, "error": error})
+
+
+def ended_row(row: JobRow, close: Ending) -> JobRow:
+    """Return a job's row as it is once its end is committed."""
+    return replace(
+        row,
+        status=close.verdict.status,
+        reason=close.verdict.reason,
+        superseded_by=close.verdict.superseded_by,
+        ended_at_ms=close.at_ms,
+        result=close.result,
+    )
 
 
 async def fold_log(log: EventLog, job_id: str) -> JobState:

@@ -28,7 +28,7 @@ import trio
 from pykka import ActorDeadError
 
 from actors import ending, job_state, prompt, tool_loop
-from actors.ending import Ending, stream_of
+from actors.ending import Ending, ended_row, stream_of
 from actors.job_state import Answering, JobState
 from actors.job_view import view
 from actors.provider import LOST, CallLost, Cancel, Generate
@@ -104,17 +104,20 @@ class Job(TrioActor):
         self.call = ""  # the newest; it may outlive the life that made it
         self.traceparent = spine.traces.pop(job_id, "")
         self.prepared = spine.prepared.pop(job_id, None)
+        self.born = spine.rows.pop(job_id, None)  # its row, where it was kept just now
         self.tools: ToolLoop | None = None
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
-        row = jobs.get_any(self.spine.reader, self.job_id)
+        row, self.born = self.born or jobs.get_any(self.spine.reader, self.job_id), None
         if row is None:
             raise NotFound("No such job.")
         self.row: JobRow = row
         self.state: JobState = await ending.fold_log(self.spine.log, self.job_id)
         self.phase = Phase.ENDED if self.state.ended else Phase.ANSWERING
         self.verdict: JobEnded | None = None
+        self.last: Sequence[Fact] = ()  # said with the provider's end, and kept with ours
+        self.close: Ending | None = None
         if self.phase is Phase.ENDED:
             return
         if row.tools is None:
@@ -180,12 +183,13 @@ class Job(TrioActor):
             return
         parts = [part for call, part in offered if call == self.call]
         events, end = job_state.on_parts(self.state, self.answering, parts)
-        if events:
+        follows = end is not None and self.tools is not None and self.tools.follow(end)
+        if end is None or follows:
             await self.append(events)
-        if end and self.tools is not None and self.tools.follow(end):
+        if end and follows:
             await self._call_tools(end)
         elif end:
-            self._finish(end)
+            await self._finish_with(events, end)
 
     async def _call_tools(self, end: End) -> None:
         """The model's turn is final; what it has called is called, or it has called too often."""
@@ -216,8 +220,7 @@ class Job(TrioActor):
         self.call = self.spine.ids.new("call_")
         try:
             provider, model = self.spine.catalog.find(self.row.model)
-            options = read_options(model, orjson.loads(self.row.options))
-            fitted, wanted = self._prompt(model, options)
+            fitted, wanted, options = self._prompt(model)
         except Invalid as problem:
             self._finish(_refused(problem))
             return
@@ -237,16 +240,16 @@ class Job(TrioActor):
         endpoint = await self.spine.providers.find(provider.endpoint)
         self.life.start_soon(self._see_taken, endpoint.ask(order, block=False), order.call)
 
-    def _prompt(self, model: Model, options: object) -> Prepared:
+    def _prompt(self, model: Model) -> Prepared:
         """Return what the model is asked: the turn of a front, or the conversation so far."""
         if self.prepared is not None:
             prepared, self.prepared = self.prepared, None
             return prepared
-        reader = self.spine.reader
+        reader, options = self.spine.reader, read_options(model, orjson.loads(self.row.options))
         if (turn := turns.get_any(reader, self.job_id)) is not None:
             asked = asked_of(turn)
             told = whole_input(self.spine.readers, turn, self.row.ordinal)
-            return prompt.fit(told, model, options, drops=asked.drops), asked.wanted
+            return prompt.fit(told, model, options, drops=asked.drops), asked.wanted, options
         newest_first = messages.for_prompt(
             reader,
             self.row.conversation_id,
@@ -257,7 +260,7 @@ class Job(TrioActor):
         rounds = self.state.item_list()[: self.state.kept]
         told += answered(self.job_id, rounds)
         wanted = NOTHING_MORE if self.tools is None else self.tools.wanted()
-        return prompt.fit(told, model, options), wanted
+        return prompt.fit(told, model, options), wanted, options
 
     async def _see_taken(self, reply: Reply, call: str) -> None:
         """See that the endpoint took the call; not awaited by us: it may pause after a crash."""
@@ -277,10 +280,14 @@ class Job(TrioActor):
         """
         said = facts(events)
         for portion in portions(said, limits.APPEND_BYTES):
-            more = rows if portion[-1] is said[-1] else None
-            write = Write(appends=(self._next(portion),), rows=more)
-            await self.spine.write_until_kept(write)
-            self._fold(portion)
+            await self._keep(portion, rows if portion[-1] is said[-1] else None)
+
+    async def _keep(
+        self, said: Sequence[Fact], rows: Callable[[Database], None] | None = None
+    ) -> None:
+        write = Write(appends=(self._next(said),), rows=rows)
+        await self.spine.write_until_kept(write)
+        self._fold(said)
 
     async def append_once(
         self, events: Sequence[Data], write: Callable[[Append], Write[None]]
@@ -299,9 +306,24 @@ class Job(TrioActor):
         for sequence, (kind, data) in enumerate(said, self.state.head + 1):
             job_state.fold(self.state, sequence, kind, data)
 
+    async def _finish_with(self, events: Sequence[Data], end: End) -> None:
+        """Finish; the last events, a portion of them, are committed with the end itself."""
+        *most, last = (*portions(facts(events), limits.APPEND_BYTES),) or ((),)
+        for portion in most:
+            await self._keep(portion)
+        self.last = last
+        self._finish(end)
+
     def _finish(self, end: End) -> None:
         self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)
-        self.life.start_soon(self._tell_finished)  # it may be starting, and wait for this actor
+        home = self.spine.conversations.alive(self.row.conversation_id)
+        if home is None:  # it may be starting, and wait for this actor
+            self.life.start_soon(self._tell_finished)
+            return
+        try:
+            home.tell(Finished(job_id=self.job_id))
+        except (ActorDeadError, MailboxFull):
+            self.life.start_soon(self._tell_finished)
 
     async def _tell_finished(self) -> None:
         told = Finished(job_id=self.job_id)
@@ -324,7 +346,9 @@ class Job(TrioActor):
             self.phase = Phase.ENDING
             await self.tools.cancel()
         self.phase = Phase.ENDING
-        return ending.make(self.job_id, self.state, chosen, self.spine.clock.now_ms())
+        now_ms = self.spine.clock.now_ms()
+        self.close = ending.make(self.job_id, self.state, chosen, now_ms, before=self.last)
+        return self.close
 
     async def _close_call(self) -> None:
         if not self.call:
@@ -343,7 +367,8 @@ class Job(TrioActor):
             return
         if committed:
             self.phase = Phase.ENDED
-            self.row = jobs.get_any(self.spine.reader, self.job_id) or self.row
+            if self.close is not None:
+                self.row = ended_row(self.row, self.close)
             status, reason = self.row.status, self.row.reason
             log.info("job_ended", job_id=self.job_id, status=status, reason=reason)
         elif self.verdict:

@@ -23,20 +23,27 @@ from runtime.caller import Caller
 from runtime.events import JobEnded
 from runtime.problems import Busy, LogCorrupt, MailboxFull, NotFound, Problem
 from store import change, jobs
+from store.jobs import JobRow
 
 log = structlog.get_logger(__name__)
 
 
-async def wake(spine: Spine, job_id: str) -> bool:
+async def wake(spine: Spine, row: JobRow) -> bool:
     """Bring the job's actor to life, and have it tell an end that may have been missed.
+
+    Args:
+        row: as it is kept.
 
     False: it cannot live, and its log needs an end from elsewhere.
     """
+    spine.rows[row.id] = row
     try:
-        await spine.jobs.tell(job_id, Report())
+        await spine.jobs.tell(row.id, Report())
     except (Problem, ActorDeadError):
-        log.exception("job_cannot_live", job_id=job_id)
+        log.exception("job_cannot_live", job_id=row.id)
         return False
+    finally:
+        spine.rows.pop(row.id, None)
     return True
 
 

@@ -51,7 +51,6 @@ class Birth:
 
     row: JobRow
     message: MessageRow
-    view: JobView
     events: Sequence[Data]  # of the conversation
     appends: Sequence[Append]  # of the job
     turn: TurnRow | None  # what a front asked, in place of the message's words
@@ -90,11 +89,15 @@ class Birth:
         return cls(
             row=row,
             message=message,
-            view=view_of_ended(row, 1 + len(more) if runs else 0),
             events=(added, place),
             appends=appends,
             turn=turn,
         )
+
+    @property
+    def view(self) -> JobView:
+        """What a caller is shown of it."""
+        return view_of_ended(self.row, sum(len(each.records) for each in self.appends))
 
     def write(self, db: Database) -> None:
         """Insert the stream, the row, the message and the turn."""

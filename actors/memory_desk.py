@@ -30,15 +30,14 @@ class MemoryDesk(TurnDesk):
         self._since_look = 0
         self.jobs_max, self.sweep_max = limits.MEMORY_JOBS_MAX, limits.MEMORY_SWEEP_MAX
 
-    async def ask(self, caller: Caller, order: Order, request_id: str) -> None:
-        """Begin the job of a turn in memory, audited on disk; see `TurnDesk.ask`.
+    async def _permit(self, caller: Caller, order: Order, request_id: str) -> None:
+        """Audit on disk what is begun in memory.
 
         Raises:
             Busy: there is no room.
         """
         self._make_room()
         await self._audit(caller, "job.start", order.job_id, request_id, order)
-        await super().ask(caller, order, request_id)
 
     async def cancel(self, caller: Caller, job: JobRow, request_id: str) -> None:
         await self._audit(caller, "job.abort", job.id, request_id)

@@ -20,7 +20,7 @@ from actors.items_in import Item
 from actors.memory_desk import MemoryDesk
 from actors.spine import Spine
 from actors.threads import Threads, shown_input
-from actors.turn_desk import Order, TurnDesk
+from actors.turn_desk import Found, Order, TurnDesk
 from actors.turns import Asked, output_items, whole_input
 from runtime import limits
 from runtime.caller import Caller
@@ -57,15 +57,6 @@ class NewResponse:
     shown: Mapping[str, Any] = field(default_factory=dict)
     claim: Claim | None = None
     traceparent: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A response, and the core that has it."""
-
-    desk: TurnDesk
-    turn: TurnRow
-    job: JobRow
 
 
 class Responses:
@@ -109,8 +100,7 @@ class Responses:
             claim=wanted.claim,
             traceparent=wanted.traceparent,
         )
-        await desk.ask(caller, order, request_id)
-        return Found(desk=desk, turn=desk.turn(caller, job_id, FRONT), job=desk.job(job_id))
+        return await desk.ask(caller, order, request_id)
 
     def _previous(self, caller: Caller, wanted: NewResponse) -> str:
         """Return the job that the new one follows.
@@ -206,14 +196,15 @@ class Responses:
             front=ASIDE,
             previous=self._previous(caller, wanted) if wanted.previous else None,
             thread=wanted.thread,
-            asked=orjson.dumps(wanted.asked),
+            asked=b"{}",
             input=b"[]",
             shown=b"{}",
         )
         if wanted.thread:
             self.threads.find(caller, wanted.thread)
         items = self._items(caller, wanted.input, Numbered(""))
-        return whole_input((self._spine.reader,), row, limits.ORDINAL_MAX, items)
+        own = Order(job_id="", front=ASIDE, model=wanted.model, items=items, asked=wanted.asked)
+        return whole_input((self._spine.reader,), row, limits.ORDINAL_MAX, own)
 
     async def ask_aside(self, caller: Caller, model: str, text: str, request_id: str) -> JobRow:
         """Ask a model something in memory, of which nothing is kept; return how it ended."""

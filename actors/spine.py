@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import trio
 
@@ -20,6 +20,7 @@ from runtime.supervisor import Supervisor
 from runtime.telemetry import Metrics
 from store.database import Database
 from store.erase import Eraser
+from store.jobs import JobRow
 from store.keyring import Keyring
 from store.writer import Write, Writer
 from transports.egress.denial import Told
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from actors.watches import Watches
 
 R = TypeVar("R")
-Prepared: TypeAlias = tuple[tuple[Input, ...], Wanted]  # what a model is asked
+Prepared: TypeAlias = tuple[tuple[Input, ...], Wanted, Any]  # what a model is asked; its options
 ERASER = "all"  # the key of the one eraser
 DOOMED = "doomed"  # announced when there is something to erase
 
@@ -71,6 +72,14 @@ class Settled:
     on_decision: Told | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founded:
+    """A conversation as it was just kept, with its one job, which runs."""
+
+    head: int
+    job: JobRow
+
+
 @dataclass(slots=True, kw_only=True)
 class Spine:
     """The parts that actors share. `actors.tree` puts the supervisors in, once, at the start."""
@@ -90,6 +99,8 @@ class Spine:
     settled: Settled = field(default_factory=Settled)
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
+    rows: dict[str, JobRow] = field(default_factory=dict)  # job -> as it was just kept, likewise
+    founded: dict[str, Founded] = field(default_factory=dict)  # conversation -> likewise
     waiting: set[str] = field(default_factory=set)  # jobs that only wait for a human
     toolbox: Toolbox = field(default_factory=Toolbox)  # `add` a source to it
     starts_jobs: bool = True  # false once the service is stopping: what is queued stays queued

@@ -25,7 +25,7 @@ from actors.ending import stream_of
 from actors.founding import Founding
 from actors.items_in import Item
 from actors.job_rows import Birth
-from actors.spine import Spine
+from actors.spine import Founded, Spine
 from actors.turns import Asked, whole_input
 from runtime.caller import Caller
 from runtime.events import JOB_END
@@ -69,6 +69,15 @@ class Order:
     traceparent: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A turn and its job, and the core that has them."""
+
+    desk: TurnDesk
+    turn: TurnRow
+    job: JobRow
+
+
 class TurnDesk:
     """The turns of one core."""
 
@@ -81,7 +90,7 @@ class TurnDesk:
         """
         self.spine, self._audits = spine, audits
 
-    async def ask(self, caller: Caller, order: Order, request_id: str) -> None:
+    async def ask(self, caller: Caller, order: Order, request_id: str) -> Found:
         """Begin the job of a turn; it is committed when this returns.
 
         Raises:
@@ -104,10 +113,11 @@ class TurnDesk:
         )
         reader = self.spine.reader
         place = jobs.next_ordinal(reader, order.thread) if order.thread else 1
-        told = whole_input(self.spine.readers, turn, place, list(order.items))
+        told = whole_input(self.spine.readers, turn, place, order)
         prompt.check_pairs(told)
         fitted = prompt.fit(told, model, options, drops=order.asked.drops)
-        self.spine.prepared[order.job_id] = (fitted, order.asked.wanted)
+        await self._permit(caller, order, request_id)
+        self.spine.prepared[order.job_id] = (fitted, order.asked.wanted, options)
         message = StartJob(
             caller=caller,
             input=(),
@@ -125,14 +135,19 @@ class TurnDesk:
         try:
             if order.thread:
                 await self.spine.conversations.ask(order.thread, message)
+                job = self.job(order.job_id)
             else:
-                await self._found(message, turn)
+                job = await self._found(message, turn)
         except BaseException:
             self.spine.prepared.pop(order.job_id, None)
             raise
         log.info("turn_taken", job_id=order.job_id, front=order.front, model=model.id)
+        return Found(desk=self, turn=turn, job=job)
 
-    async def _found(self, order: StartJob, turn: TurnRow) -> None:
+    async def _permit(self, caller: Caller, order: Order, request_id: str) -> None:
+        """Do what comes before a turn that is in order is begun: in the durable core, nothing."""
+
+    async def _found(self, order: StartJob, turn: TurnRow) -> JobRow:
         """Commit a conversation with its one job; its actor finds the job running, and wakes it."""
         spine, caller = self.spine, order.caller
         founding = Founding.of(spine, caller, kind="turn")
@@ -161,13 +176,19 @@ class TurnDesk:
             founding.write(db)
             birth.write(db)
 
-        appends = (founding.append(birth.events), *birth.appends)
+        begun = founding.append(birth.events)
+        appends = (begun, *birth.appends)
         if order.traceparent:
             spine.traces[row.id] = order.traceparent
         with trio.CancelScope(shield=True):  # else a job could be kept that nobody answers
             await spine.writer.write(self._audited(order, row.id, rows, appends, now_ms))
             spine.metrics.job_started()
-            await spine.conversations.find(home.id)
+            spine.founded[home.id] = Founded(head=len(begun.records), job=row)
+            try:
+                await spine.conversations.find(home.id)
+            finally:
+                spine.founded.pop(home.id, None)
+        return row
 
     def _audited(
         self, order: StartJob, job_id: str, rows: Any, appends: Sequence[Append], now_ms: int

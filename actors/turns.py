@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from pydantic import TypeAdapter
@@ -40,6 +40,15 @@ class Asked:
     wanted: Wanted = field(default_factory=Wanted)
 
 
+class Own(Protocol):
+    """What a turn itself asks."""
+
+    @property
+    def items(self) -> Sequence[Item]: ...
+    @property
+    def asked(self) -> Asked: ...
+
+
 @cache
 def _adapter() -> TypeAdapter[Asked]:
     return TypeAdapter(Asked)
@@ -51,24 +60,24 @@ def asked_of(row: TurnRow) -> Asked:
 
 
 def whole_input(
-    dbs: Sequence[Database], row: TurnRow, thread_ordinal: int, own: list[Item] | None = None
+    dbs: Sequence[Database], row: TurnRow, thread_ordinal: int, own: Own | None = None
 ) -> list[Input]:
     """Return all that the model is to be told, oldest first, before it is fitted to its window.
 
     Args:
         dbs: where turns are looked for; a thread is in the first of them.
         thread_ordinal: of the turn's job, which tells what was in its thread before.
-        own: the turn's input where it is at hand.
+        own: what the turn itself asks, where it is at hand.
 
     Raises:
         Invalid: the chain is too long.
     """
-    instructions = asked_of(row).instructions
+    instructions = (own.asked if own else asked_of(row)).instructions
     first: list[Input] = [said("system", instructions)] if instructions else []
     before = (
         _thread(dbs[0], row.thread, thread_ordinal) if row.thread else _chain(dbs, row.previous)
     )
-    now = (items_in.asked(each) for each in (orjson.loads(row.input) if own is None else own))
+    now = map(items_in.asked, own.items if own else orjson.loads(row.input))
     return [*first, *before, *now]
 
 

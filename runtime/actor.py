@@ -18,6 +18,7 @@ Source: pykka 4.5 `_actor.py`, `_ref.py` (`_create_actor_inbox` and `_create_fut
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Coroutine
 from typing import Any, NoReturn
 
@@ -107,9 +108,10 @@ class TrioActor(pykka.Actor):
     stopping: pykka.Future[Any] | None = None  # the stop's reply; settled when all has ended
 
     def __init__(self) -> None:
-        super().__init__()
+        # what pykka's own does, without a random name and a ref that nobody has
+        self.actor_urn = f"urn:runchat:{type(self).__name__}"
+        self.actor_inbox, self.actor_stopped = self._create_actor_inbox(), threading.Event()
         self._actor_ref = TrioRef(self)
-        self.named(f"urn:runchat:{type(self).__name__}")
 
     def named(self, urn: str) -> None:
         """Take a name that is the same in every run, where pykka's is random."""

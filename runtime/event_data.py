@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -14,9 +15,14 @@ class Data:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object: fields that are None are left out, `class_` is `class`."""
-        values = {each.name.rstrip("_"): getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
-        return {
-            name: value.to_json() if isinstance(value, Data) else value
-            for name, value in values.items()
-            if value is not None
-        }
+        told: dict[str, Any] = {}
+        for field, name in _names(type(self)):  # type: ignore[arg-type]  # a class is hashable
+            if (value := getattr(self, field)) is not None:
+                told[name] = value.to_json() if isinstance(value, Data) else value
+        return told
+
+
+@cache  # of the kinds that there are
+def _names(kind: type[Data]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a kind, each with its name in JSON."""
+    return tuple((each.name, each.name.rstrip("_")) for each in fields(kind))  # type: ignore[arg-type]

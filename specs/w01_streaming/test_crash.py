@@ -26,7 +26,7 @@ from specs.support.process import Served, served
 from transports.egress.providers.echo import Echo
 
 PLAN = Plan(seed=11, steps=(), faults=frozenset())
-SCRIPT = Script(seed=4, words=4, pause_ms=30, counts=True)
+SCRIPT = Script(seed=4, words=5, pause_ms=30, counts=True)
 WHOLE = ["job.started", "item.started", "item.delta", "usage", "item.done", "job.ended"]
 KILLS = int(os.environ.get("HARNESS_KILLS", "10"))  # 50 on demand
 

@@ -47,7 +47,7 @@ def forgetting(actor: TrioActor) -> None:
 
         def checked(order: StartJob) -> None:
             if order.on_active == "refuse" and actor.current:
-                actor.current = None
+                actor.row = None
             check(order)
 
         actor._check = checked  # type: ignore[method-assign]

@@ -95,6 +95,20 @@ async def test_what_is_not_stored_is_cancelled_as_what_is() -> None:
     assert answers[0].json() == ended.json()
 
 
+async def test_what_is_refused_is_not_audited_as_begun() -> None:
+    unasked = {"type": "function_call_output", "call_id": "nowhere", "output": "x"}
+    async with service() as running:
+        client = await running.client()
+        await api.create(client, "hi", store=False)
+        said = [
+            await api.refused(client, store=False, input="x", text={"verbosity": "low"}),
+            await api.refused(client, store=False, input=[unasked]),
+        ]
+        sql = "SELECT COUNT(*) FROM audit WHERE action = 'job.start'"
+        [begun] = running.services.reader.execute(sql).fetchone()
+    assert ([status for status, _ in said], begun) == ([400, 400], 1)
+
+
 @requirement("responses.store-false")
 async def test_memory_is_bounded_and_the_oldest_leave() -> None:
     async with service() as running:

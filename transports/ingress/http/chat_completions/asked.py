@@ -16,7 +16,6 @@ from pydantic import Field
 
 from actors.turns import Asked
 from runtime.problems import Invalid
-from transports.egress.providers.base import Model, read_options
 from transports.ingress.http.dto import STRICT
 from transports.ingress.http.responses import asked
 from transports.ingress.http.responses.asked import (
@@ -142,31 +141,25 @@ def refuse(where: str, detail: str) -> None:
     raise Invalid(detail, errors=errors, code="unsupported_parameter")
 
 
-def asked_of(body: CreateCompletion) -> Asked:
-    """Return how the answer is to be made.
+def wish_of(body: CreateCompletion) -> tuple[Asked, dict[str, Any]]:
+    """Return how the answer is to be made, and the options that its model must have.
 
     Raises:
-        Invalid: a tool, a choice or a form that is not offered.
+        Invalid: a tool, a choice, a form or an option that is not offered.
     """
     with called_as_here(body):
-        return asked.asked_of(_as_response(body))
+        alike = _as_response(body)
+        return asked.asked_of(alike), _options_of(body, alike)
 
 
-def options_of(body: CreateCompletion, model: Model) -> dict[str, Any]:
-    """Return the options that a model must have; what asks for nothing is left out.
-
-    Raises:
-        Invalid: it does not have one of them.
-    """
-    given = asked.options_of(_as_response(body))
+def _options_of(body: CreateCompletion, alike: CreateResponse) -> dict[str, Any]:
+    given = asked.options_of(alike)
     if body.seed is not None:
         given["seed"] = body.seed
     if stop := (body.stop,) if isinstance(body.stop, str) else body.stop:
         if len(stop) > STOPS_MAX:
             raise Invalid.at("/stop", f"At most {STOPS_MAX} sequences may be given.")
         given["stop"] = stop
-    with called_as_here(body):
-        read_options(model, given)
     return given
 
 

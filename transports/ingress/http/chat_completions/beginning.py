@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 
 from actors.claims import Claim
-from actors.responses_desk import Found, Numbered
-from actors.turn_desk import Order, TurnDesk
+from actors.responses_desk import Numbered
+from actors.turn_desk import Found, Order, TurnDesk
 from actors.turns import Asked
 from runtime.caller import Caller
 from runtime.problems import NotFound
@@ -43,13 +43,14 @@ async def begin(
     asked.check(body)
     _, model = known.catalog.find(body.model)
     job_id = known.ids.new("job_")
+    wish, options = asked.wish_of(body)
     order = Order(
         job_id=job_id,
         front=FRONT,
         model=model.id,
         items=messages.read_messages(body.messages, Numbered(job_id)),
-        asked=_asked(body),
-        options=asked.options_of(body, model),
+        asked=_asked(body, wish),
+        options=options,
         receipt={"id": job_id},
         claim=claim,
         traceparent=traceparent,
@@ -59,8 +60,7 @@ async def begin(
 
     async def make() -> Any:
         with asked.called_as_here(body):
-            await desk.ask(caller, order, request_id)
-        made.append(_found(desk, caller, job_id))
+            made.append(await desk.ask(caller, order, request_id))
         return {"id": job_id}
 
     receipt = await known.claims.once(caller, claim, make)
@@ -70,9 +70,8 @@ async def begin(
     return Begun(found=_found(desk, caller, orjson.loads(said)["id"]), replayed=True)
 
 
-def _asked(body: CreateCompletion) -> Asked:
+def _asked(body: CreateCompletion, wish: Asked) -> Asked:
     """Return how it is to be made: in one piece where only its end will be seen."""
-    wish = asked.asked_of(body)
     is_seen = body.stream or body.store
     return wish if is_seen else replace(wish, wanted=replace(wish.wanted, whole=True))
 

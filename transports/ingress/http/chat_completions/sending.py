@@ -11,7 +11,7 @@ from typing import Any
 
 from quart import Response
 
-from actors.responses_desk import Found
+from actors.turn_desk import Found
 from runtime.events import JOB_END, one_line
 from runtime.log import Record
 from runtime.problems import UpstreamSaid

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from actors.claims import Claim
-from actors.responses_desk import Found, NewResponse
+from actors.responses_desk import NewResponse
+from actors.turn_desk import Found
 from runtime.caller import Caller
 from runtime.problems import IdempotencyConflict
 from store import idempotency

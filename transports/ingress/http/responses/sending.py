@@ -14,7 +14,7 @@ import trio
 from quart import Response
 
 from actors.ending import fold_log
-from actors.responses_desk import Found
+from actors.turn_desk import Found
 from runtime.events import JOB_END, one_line
 from runtime.log import Record
 from transports.ingress.http import projected

@@ -15,7 +15,7 @@ import orjson
 import structlog
 import trio
 
-from actors.responses_desk import Found
+from actors.turn_desk import Found
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import InternalError, Invalid, NotFound, OriginNotAllowed, Problem
