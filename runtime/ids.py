@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import secrets
 
+from runtime import limits
 from runtime.clock import Clock
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -20,12 +21,28 @@ PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # two at once: an
 SHIFTS = range(5 * (LENGTH - 2), -1, -10)
 
 
+class Drawn(random.SystemRandom):
+    """The system's randomness, some of it ahead: to ask for it takes as long as a dozen ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ahead = b""
+
+    def getrandbits(self, k: int) -> int:
+        """Return so many random bits; each is given out once."""
+        size = -(-k // 8)
+        if size > len(self._ahead):
+            self._ahead = secrets.token_bytes(max(size, limits.RANDOM_AHEAD_BYTES))
+        drawn, self._ahead = self._ahead[:size], self._ahead[size:]
+        return int.from_bytes(drawn, "big") >> (8 * size - k)
+
+
 class Ids:
     """Makes ids and secrets; give it a seeded `random` and a virtual clock and they repeat."""
 
     def __init__(self, clock: Clock, chance: random.Random | None = None) -> None:
         self.clock = clock
-        self.random: random.Random = chance or secrets.SystemRandom()
+        self.random: random.Random = chance or Drawn()
         self._latest = 0
 
     def new(self, prefix: str) -> str:

@@ -44,6 +44,7 @@ RENDERINGS_MAX = 4  # ways in which a segment is kept rendered as a whole
 # --- runtime: the interpreter ---
 SWITCH_INTERVAL_S = 0.0005  # a busy loop keeps the GIL this long from the writer's thread; at the
 # default of 5 ms a commit, which takes the GIL about four times, would wait 20 ms
+RANDOM_AHEAD_BYTES = 1000  # of the system's randomness, drawn at once: a hundred ids
 
 # --- store ---
 WRITES_WAITING_MAX = 8192  # Writes not committed yet; as many jobs cannot run at once
@@ -169,6 +170,7 @@ EGRESS_REDIRECTS_MAX = 5  # hops of one request; more is a loop or a chase
 EGRESS_TOTAL_S = 3600.0  # a request with its whole answer; the longest answers think for minutes
 EGRESS_REHEARSAL_S = 10.0  # one URL of `runchat egress check`, with its real look-up
 EGRESS_BODY_BYTES = 256 * 1024 * 1024  # of one answer, decoded; four times what a job may say
+EGRESS_HELD_BYTES = 64 * 1024  # of a request, until its answer is read for: most are one write
 EGRESS_DECODED_BYTES = 64 * 1024  # made of one piece of a coded answer at once: a bomb is met early
 UPSTREAM_WHOLE_TIMES = 5  # an answer in one piece has its first byte at its end: 600 s, as the SDKs
 UPSTREAM_CONNECT_S = 10.0  # name, connection and handshake of a provider

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
@@ -240,8 +240,12 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
     def __init__(self, stream: trio.abc.Stream, handshake: Handshake | None = None) -> None:
         self._stream, self._handshake = stream, handshake
         self._gathered = Gathered()
+        self._unsent = b""  # the beginning of a request, held for its rest
+        self._write_s: float | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        with suppress(httpcore2.WriteError):  # it may have answered before it had read all
+            await self._flush()
         with _Bounded(timeout, httpcore2.ReadTimeout, httpcore2.ReadError):
             while data := bytes(await self._stream.receive_some(max_bytes)):
                 if told := self._gathered.take(data):
@@ -249,11 +253,17 @@ class GuardedStream(httpcore2.AsyncNetworkStream):
             return b""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write, at the latest where the answer is read for: head and body are one write."""
         self._gathered.begin()
-        if not buffer:  # the end of a body that has no bytes, and no turn of the loop
-            return
-        with _Bounded(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
-            await self._stream.send_all(buffer)
+        self._unsent, self._write_s = self._unsent + buffer, timeout
+        if len(self._unsent) >= limits.EGRESS_HELD_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if unsent := self._unsent:
+            self._unsent = b""
+            with _Bounded(self._write_s, httpcore2.WriteTimeout, httpcore2.WriteError):
+                await self._stream.send_all(unsent)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

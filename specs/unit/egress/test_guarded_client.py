@@ -325,3 +325,51 @@ async def test_a_url_that_another_library_has_read_is_judged_too(url: str) -> No
         with pytest.raises(Denied) as denial:
             await client.send(httpx2.Request("GET", httpx2.URL(url)))
     assert denial.value.detail == "The address of the endpoint is not allowed."
+
+
+async def test_a_head_and_its_body_go_out_in_one_write_and_a_long_body_as_it_comes() -> None:
+    came: list[bytes] = []
+
+    async def talk(stream: trio.abc.Stream) -> None:
+        for _ in range(2):
+            left = 1
+            while left > 0:
+                came.append(bytes(await stream.receive_some(1 << 20)))
+                head, _, body = came[-1].partition(b"\r\n\r\n")
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                left = int(length) - len(body) if length else left - len(came[-1])
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+
+        async def dial(host: str, port: int) -> trio.abc.Stream:
+            ours, theirs = trio.testing.memory_stream_pair()
+            nursery.start_soon(talk, theirs)
+            return ours
+
+        reach = Reach(exempt=frozenset({("n.test", 80)}), dial=dial)
+        async with guard.client(reach, base_url="http://n.test") as client:
+            with trio.fail_after(10):
+                await client.post("/", content=b"words")
+                first = len(came)
+                await client.post("/", content=b"x" * limits.EGRESS_HELD_BYTES)
+    assert (first, came[0].endswith(b"\r\n\r\nwords")) == (1, True)
+    assert b"".join(came).endswith(b"x" * limits.EGRESS_HELD_BYTES)
+
+
+async def test_an_answer_that_came_before_all_was_sent_is_read() -> None:
+    async def refuse(stream: trio.abc.Stream) -> None:
+        await stream.send_all(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+
+    ours, theirs = trio.testing.memory_stream_pair()
+    await refuse(theirs)
+    ours.send_stream.close()  # its peer reads no more
+
+    async def dial(host: str, port: int) -> trio.abc.Stream:
+        return ours
+
+    reach = Reach(exempt=frozenset({("n.test", 80)}), dial=dial)
+    async with guard.client(reach, base_url="http://n.test") as client:
+        with trio.fail_after(10):
+            answer = await client.post("/", content=b"words")
+    assert answer.status_code == 413

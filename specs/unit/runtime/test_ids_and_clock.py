@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from runtime import limits
 from runtime.clock import SystemClock, rfc3339
-from runtime.ids import ALPHABET, LENGTH, Ids
+from runtime.ids import ALPHABET, LENGTH, RANDOM_BITS, Drawn, Ids
 
 
 class Steps:
@@ -91,3 +92,13 @@ def test_the_clock_stands_while_that_of_the_machine_is_behind() -> None:
 def test_a_date_is_rfc_3339_with_milliseconds() -> None:
     assert rfc3339(1_767_225_600_007) == "2026-01-01T00:00:00.007Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
+
+
+def test_randomness_drawn_ahead_is_given_out_once_and_as_wide_as_was_asked() -> None:
+    drawn = Drawn()
+    seen = [drawn.getrandbits(RANDOM_BITS) for _ in range(3 * limits.RANDOM_AHEAD_BYTES // 10)]
+    assert len(set(seen)) == len(seen)
+    assert max(seen) < 1 << RANDOM_BITS
+    assert max(drawn.getrandbits(3) for _ in range(200)) == 7
+    wide = drawn.getrandbits(16 * limits.RANDOM_AHEAD_BYTES)
+    assert 1 << (15 * limits.RANDOM_AHEAD_BYTES) < wide < 1 << (16 * limits.RANDOM_AHEAD_BYTES)

@@ -119,6 +119,7 @@ class Compatible:
         self._wire = WIRES[endpoint.wire]
         self.models: tuple[Model, ...] = tuple(self._model(name) for name in endpoint.models)
         self._client: Client | None = None
+        self._places: dict[str, httpx2.URL] = {}  # by a model's path; as many as there are models
 
     async def answer(self, request: Request) -> AsyncGenerator[Part, None]:
         """Yield the provider's answer.
@@ -251,7 +252,9 @@ class Compatible:
         headers |= {self._wire.once: key} if self._wire.once else {}
         headers |= {"Accept": JSON} if request.wanted.whole else {}
         path, body = self._wire.path(request.model.name), self._wire.body(request)
-        sent = client.build_request("POST", path, json=body, headers=headers)
+        where = self._places.get(path, path)  # a URL is put together once a model
+        sent = client.build_request("POST", where, json=body, headers=headers)
+        self._places[path] = sent.url
         if request.wanted.whole:
             sent.extensions["timeout"]["read"] = None  # it is silent until its end: see `patience`
         with trio.CancelScope(deadline=patience.until) as waiting:
