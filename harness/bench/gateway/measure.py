@@ -63,12 +63,28 @@ def run(folder: Path, size: Size) -> Mapping[str, float]:
         )
         found = _compare(direct, ours, size)
         stored = ask(responses, stream=False, connections=1, each=size.gateway_asked)
+        bare = _bare(upstream, size)
         left = _leave(ours, f"{ours.model.partition('/')[0]}/drip", upstream, size)
         return {
             **found,
+            **bare,
             "stored_ms": percentile(stored.whole, 0.5) * 1000,
             "left_p99_s": percentile(left, 0.99),
             "memory_mib": resident_bytes(service.pid) / MIB,
+        }
+
+
+def _bare(upstream: Process, size: Size) -> Mapping[str, float]:
+    """Return what the libraries take by themselves, see `bare`."""
+    with Process("-m", "harness.bench.gateway.bare", upstream.said["url"]) as relay:
+        way = Way(name="bare", target=Target(relay.port), model="fake")
+        few = max(1, size.gateway_asked // CROWD)
+        ask(way, stream=False, connections=2, each=WARM)
+        alone = ask(way, stream=False, connections=1, each=size.gateway_asked)
+        crowd = ask(way, stream=False, connections=CROWD, each=2 * few)
+        return {
+            "bare_ms": percentile(alone.whole, 0.5) * 1000,
+            "bare_per_s": len(crowd.whole) / crowd.all_s,
         }
 
 
@@ -231,6 +247,8 @@ GATEWAY = Measure(
     lines=(
         *_lines(),
         Line(key="direct_ms", title="(JSON request to the upstream itself, p50)", unit="ms"),
+        Line(key="bare_ms", title="(the same libraries, only passing it on, p50)", unit="ms"),
+        Line(key="bare_per_s", title=f"(the same at {CROWD} connections)", unit="/s"),
         Line(
             key="stored_ms",
             title="JSON request by Responses, stored, p50",
