@@ -183,10 +183,10 @@ class Job(TrioActor):
             return
         parts = [part for call, part in offered if call == self.call]
         events, end = job_state.on_parts(self.state, self.answering, parts)
-        follows = end is not None and self.tools is not None and self.tools.follow(end)
-        if end is None or follows:
+        if end is None or self.tools is not None:  # what is called is looked for in the state
             await self.append(events)
-        if end and follows:
+            events = []
+        if end and self.tools is not None and self.tools.follow(end):
             await self._call_tools(end)
         elif end:
             await self._finish_with(events, end)
