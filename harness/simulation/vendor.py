@@ -43,6 +43,7 @@ class Straight(ScriptedProvider):
 class Sent:
     """What the provider uses of its client's request."""
 
+    url: str
     headers: Mapping[str, str]
     extensions: dict[str, Any] = field(default_factory=lambda: {"timeout": {}})
 
@@ -57,12 +58,12 @@ class Hand:
     def build_request(
         self,
         method: str,  # noqa: ARG002  httpx2's signature
-        path: str,  # noqa: ARG002
+        url: str,
         *,
         json: Any,  # noqa: ARG002
         headers: Mapping[str, str],
     ) -> Sent:
-        return Sent(headers)
+        return Sent(url, headers)
 
     async def send(self, sent: Sent, *, stream: bool) -> Response:  # noqa: ARG002
         await trio.lowlevel.checkpoint()
