@@ -51,11 +51,12 @@ class SseDecoder:
             chunk = chunk.removeprefix(b"\n")
         events = []
         for line in chunk.splitlines(keepends=True):
-            self._rest += line
-            if line.endswith((b"\n", b"\r")):
-                ended = bytes(self._rest.rstrip(b"\r\n"))
+            if not line.endswith((b"\n", b"\r")):
+                self._rest += line
+            else:
+                whole = bytes(self._rest) + line if self._rest else line
                 self._rest.clear()
-                if event := self._line(ended):
+                if event := self._line(whole.rstrip(b"\r\n")):
                     events.append(event)
             if len(self._rest) + self._held > self._size_bytes:
                 raise UpstreamLost("The provider sent too large an event.")

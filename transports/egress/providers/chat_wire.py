@@ -52,6 +52,7 @@ TEXTS: dict[str, ItemType] = {
 }
 DETAILS = "reasoning_details"
 GROWS = frozenset({"text", "summary", "data"})  # of a detail that comes in pieces
+PLAIN = {"role", "content"}
 KNOWN = {*TEXTS, DETAILS, "role", "tool_calls", "function_call", "annotations", "audio"}
 CallKey: TypeAlias = tuple[int | str, int]
 
@@ -97,7 +98,8 @@ class ChatAnswer:
             self.usage = read_usage(usage)
         for choice in dicts(chunk.get("choices")):
             yield from self._choice(choice)
-        yield from self._cite(chunk.get("citations"))
+        if (sources := chunk.get("citations")) is not None:
+            yield from self._cite(sources)
 
     def close(self) -> Iterator[Part]:
         """Yield the last parts: nothing where the wire had no mark of its own."""
@@ -129,6 +131,8 @@ class ChatAnswer:
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Part]:
         yield from self._texts_of(delta)
+        if delta.keys() <= PLAIN:  # most are
+            return
         if audio := object_at(delta, "audio"):
             yield from self._audio(audio)
         for name, value in delta.items():
@@ -149,12 +153,14 @@ class ChatAnswer:
     def _texts_of(self, delta: Mapping[str, Any]) -> Iterator[Part]:
         heard: set[ItemType] = set()  # some send their reasoning under both of its names
         for name, item_type in TEXTS.items():
-            for kind, text in self._texts(item_type, delta.get(name)):
+            if (value := delta.get(name)) is None:
+                continue
+            for kind, text in self._texts(item_type, value):
                 if name != "reasoning" or "reasoning" not in heard:
                     heard.add(kind)
                     yield from self._say(kind, text)
-        if "reasoning" not in heard:  # told by its details alone
-            for detail in dicts(delta.get(DETAILS)):
+        if DETAILS in delta and "reasoning" not in heard:  # told by its details alone
+            for detail in dicts(delta[DETAILS]):
                 text = text_at(detail, "text") or text_at(detail, "summary")
                 yield from self._say("reasoning", text)
 
