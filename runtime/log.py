@@ -67,6 +67,11 @@ class Segment:
         return self._records
 
     @property
+    def newest(self) -> Record:
+        """The last of the records."""
+        return self.records[-1]
+
+    @property
     def bodies(self) -> Sequence[bytes]:
         """The bodies of the records, in order."""
         return [record.body for record in self.records]
@@ -122,7 +127,8 @@ class Segment:
 class Alike(Segment):
     """Records of one kind, each made when it is asked for.
 
-    A page of a long log is sent as it was read, and to make its records is half of the cost.
+    A page of a long log is sent as it was read, and to make its records is half of the cost. They
+    are not kept: what is kept of many pages is as much as the collector would look through.
     """
 
     __slots__ = ("_bodies", "_kind")
@@ -136,9 +142,11 @@ class Alike(Segment):
 
     @property
     def records(self) -> Sequence[Record]:
-        if not self._records:
-            self._records = records_after(self.first - 1, self._kind, self._bodies)
-        return self._records
+        return records_after(self.first - 1, self._kind, self._bodies)
+
+    @property
+    def newest(self) -> Record:
+        return Record(self.last, self._kind, self._bodies[-1])
 
     @property
     def bodies(self) -> Sequence[bytes]:
@@ -273,7 +281,7 @@ class Subscription:
         segments = self.log.read(self.stream, after=self.cursor, limit=self._limit)
         self._limit = min(self._limit * limits.READ_GROWTH, limits.READ_EVENTS_MAX)
         if segments:
-            newest = segments[-1].records[-1]
+            newest = segments[-1].newest
             self.cursor, self.ended = newest.sequence, newest.kind == self.terminal
         return segments
 

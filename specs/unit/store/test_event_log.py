@@ -158,6 +158,8 @@ def test_a_full_page_reads_the_same_whether_its_events_are_alike_or_not(store: S
     assert alike.bodies == [each.body for each in alike.records]
     assert alike.size_bytes == sum(len(each.body) for each in alike.records)
     assert alike.count == len(alike.records)
+    assert (alike.newest, mixed.newest) == (alike.records[-1], mixed.records[-1])
+    assert alike.records is not alike.records  # none is kept for the collector to look through
     assert (mixed.records[10], mixed.count) == (odd, len(mixed.records))
     assert list(mixed.records[:10]) == list(alike.records[:10])
 

@@ -68,7 +68,7 @@ class LogCourse:
         segments = self.log.read(self.stream, after=after)
         if not segments:
             return None
-        newest = segments[-1].records[-1]
+        newest = segments[-1].newest
         return Load(
             data=b"".join([segment.render(frame) for segment in segments]),
             events=sum(segment.count for segment in segments),
