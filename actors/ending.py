@@ -6,8 +6,9 @@ made from the log, which says the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import orjson
 import trio
@@ -17,8 +18,11 @@ from actors.job_state import JobState
 from runtime.events import Fact, JobEnded, decode, encode, facts
 from runtime.log import EventLog
 from runtime.problems import LogCorrupt
+from store.database import Database
 from store.jobs import JobRow
 from store.writer import Append
+
+Rows: TypeAlias = Callable[[Database], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Ending:
     result: bytes  # JSON of items, usage and error, as GET shows them for ever after
     text: str  # what the answer says; "" where it says nothing
     at_ms: int  # when it ended: the time of its events
+    rows: Rows | None = None  # written in the same transaction
 
 
 def stream_of(job_id: str) -> str:
@@ -38,7 +43,12 @@ def stream_of(job_id: str) -> str:
 
 
 def make(
-    job_id: str, state: JobState, verdict: JobEnded, at_ms: int, before: Sequence[Fact] = ()
+    job_id: str,
+    state: JobState,
+    verdict: JobEnded,
+    at_ms: int,
+    before: Sequence[Fact] = (),
+    rows: Rows | None = None,
 ) -> Ending:
     """Return the ending of a job in `state`, which then counts as ended.
 
@@ -46,6 +56,7 @@ def make(
 
     Args:
         before: what was said last and is not in the log yet.
+        rows: written in the transaction of the end.
     """
     head = state.head
     _fold(state, before)
@@ -59,6 +70,7 @@ def make(
         result=result_of(state),
         text=state.text(),
         at_ms=at_ms,
+        rows=rows,
     )
 
 

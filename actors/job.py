@@ -28,12 +28,12 @@ import trio
 from pykka import ActorDeadError
 
 from actors import ending, job_state, prompt, tool_loop
-from actors.ending import Ending, ended_row, stream_of
+from actors.ending import Ending, Rows, ended_row, stream_of
 from actors.job_state import Answering, JobState
 from actors.job_view import view
 from actors.provider import LOST, CallLost, Cancel, Generate
 from actors.spine import Prepared, Spine
-from actors.tool_loop import DIRECT, ToolLoop
+from actors.tool_loop import ToolLoop
 from actors.turns import answered, asked_of, spoken, whole_input
 from runtime import limits
 from runtime.actor import TrioActor
@@ -117,6 +117,7 @@ class Job(TrioActor):
         self.phase = Phase.ENDED if self.state.ended else Phase.ANSWERING
         self.verdict: JobEnded | None = None
         self.last: Sequence[Fact] = ()  # said with the provider's end, and kept with ours
+        self.last_rows: Rows | None = None  # likewise
         self.close: Ending | None = None
         if self.phase is Phase.ENDED:
             return
@@ -189,7 +190,7 @@ class Job(TrioActor):
         if end and self.tools is not None and self.tools.follow(end):
             await self._call_tools(end)
         elif end:
-            await self._finish_with(events, end)
+            await self.finish_with(events, end)
 
     async def _call_tools(self, end: End) -> None:
         """The model's turn is final; what it has called is called, or it has called too often."""
@@ -207,8 +208,6 @@ class Job(TrioActor):
         self.phase = Phase.CALLING if self.state.calls else Phase.ANSWERING
         if self.state.calls:
             await self.tools.begin_more()
-        elif self.row.endpoint == DIRECT and self.state.rounds:
-            self._finish(End())
         else:
             await self._ask_provider()
 
@@ -306,12 +305,12 @@ class Job(TrioActor):
         for sequence, (kind, data) in enumerate(said, self.state.head + 1):
             job_state.fold(self.state, sequence, kind, data)
 
-    async def _finish_with(self, events: Sequence[Data], end: End) -> None:
-        """Finish; the last events, a portion of them, are committed with the end itself."""
+    async def finish_with(self, events: Sequence[Data], end: End, rows: Rows | None = None) -> None:
+        """Finish; the last events, a portion of them, and rows are committed with the end."""
         *most, last = (*portions(facts(events), limits.APPEND_BYTES),) or ((),)
         for portion in most:
             await self._keep(portion)
-        self.last = last
+        self.last, self.last_rows = last, rows
         self._finish(end)
 
     def _finish(self, end: End) -> None:
@@ -347,7 +346,9 @@ class Job(TrioActor):
             await self.tools.cancel()
         self.phase = Phase.ENDING
         now_ms = self.spine.clock.now_ms()
-        self.close = ending.make(self.job_id, self.state, chosen, now_ms, before=self.last)
+        self.close = ending.make(
+            self.job_id, self.state, chosen, now_ms, before=self.last, rows=self.last_rows
+        )
         return self.close
 
     async def _close_call(self) -> None:

@@ -160,3 +160,5 @@ class Death:
         )
         if self.answer:
             messages.insert(db, self.answer)
+        if self.close.rows:
+            self.close.rows(db)

@@ -153,6 +153,10 @@ class McpSession(TrioActor):
     async def handle(self, message: Message) -> Any:
         """Begin what is asked; see the messages."""
         match message:
+            case ListTools(afresh=False) if self._is_fresh():
+                reply = Reply()
+                reply.set(self._catalog)
+                return reply
             case ListTools(afresh=afresh):
                 return self._begin(lambda: self._listed(afresh=afresh), limits.MCP_LIST_S)
             case CallTool():
@@ -173,6 +177,12 @@ class McpSession(TrioActor):
     def idle(self) -> bool:
         """Whether nobody waits for anything."""
         return self._running == 0
+
+    def _is_fresh(self) -> bool:
+        """Whether the session is open, and the list of its tools what it was."""
+        if self._session is None or self._session.ended.is_set():
+            return False
+        return self._catalog is not None and self._fresh_until > trio.current_time()
 
     def _begin(self, work: Work, timeout_s: float, call: str = "") -> Reply:
         reply, scope = Reply(), trio.CancelScope()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import trio
 
-from actors.toolbox import Toolbox
+from actors.toolbox import Toolbox, ToolCatalog
 from runtime import limits
 from runtime.clock import Clock
 from runtime.hub import Hub
@@ -99,6 +99,7 @@ class Spine:
     settled: Settled = field(default_factory=Settled)
     traces: dict[str, str] = field(default_factory=dict)  # job -> traceparent, till it runs
     prepared: dict[str, Prepared] = field(default_factory=dict)  # job -> its prompt, likewise
+    offered: dict[str, ToolCatalog] = field(default_factory=dict)  # job -> its tools, likewise
     rows: dict[str, JobRow] = field(default_factory=dict)  # job -> as it was just kept, likewise
     founded: dict[str, Founded] = field(default_factory=dict)  # conversation -> likewise
     waiting: set[str] = field(default_factory=set)  # jobs that only wait for a human

@@ -23,7 +23,7 @@ from actors.job_rows import Birth
 from actors.job_view import view_of_ended
 from actors.spine import Spine
 from actors.tool_loop import DIRECT
-from actors.toolbox import Offer
+from actors.toolbox import Offer, ToolCatalog
 from actors.tooling import Policy
 from actors.views import JobView, Page
 from runtime import limits
@@ -122,12 +122,13 @@ class ToolDesk:
         if not self._spine.starts_jobs:
             raise ShuttingDown("The service is stopping.")
         self._allowance.spend(caller)
-        offer = (await self._spine.toolbox.catalog(caller)).find(tool_id)
+        catalog = (await self._spine.toolbox.catalog(caller)).only((tool_id,))
+        offer = catalog.find(tool_id)
         text = orjson.dumps(arguments).decode()
         problem, _ = await checking.read(offer.tool.schema, text)
         if problem:
             raise Invalid.at("/arguments", problem)
-        return await self._begin(caller, offer, text, claim, request_id)
+        return await self._begin(caller, catalog, offer, text, claim, request_id)
 
     async def ended(self, caller: Caller, job_id: str) -> JobView:
         """Wait for the end of a call's job; return it with its result.
@@ -157,7 +158,13 @@ class ToolDesk:
         return Page(items=shown, next_cursor=shown[-1].id if len(rows) > limit else None)
 
     async def _begin(
-        self, caller: Caller, offer: Offer, text: str, claim: Claim | None, request_id: str
+        self,
+        caller: Caller,
+        catalog: ToolCatalog,
+        offer: Offer,
+        text: str,
+        claim: Claim | None,
+        request_id: str,
     ) -> JobView:
         spine = self._spine
         founding = Founding.of(spine, caller, kind="tool")
@@ -201,6 +208,7 @@ class ToolDesk:
         with trio.CancelScope(shield=True):  # else a job could be kept that nobody works at
             await spine.writer.write(write)
             spine.metrics.job_started()
+            spine.offered[row.id] = catalog
             await spine.conversations.find(founding.row.id)
         return birth.view
 

@@ -80,6 +80,7 @@ class ToolLoop:
     def __init__(self, job: Job) -> None:
         self.job, self.spine = job, job.spine
         self.catalog = ToolCatalog()
+        self.offered = self.spine.offered.pop(job.job_id, None)
         self.begun: set[str] = set()  # items whose call has been begun in this life
         self.waiting: dict[str, Reply] = {}  # by approval
 
@@ -97,7 +98,8 @@ class ToolLoop:
         return orjson.loads(self.job.row.tools)
 
     async def _list(self) -> None:
-        catalog, chosen = await self.spine.toolbox.catalog(self.job.owner), self._chosen
+        catalog, self.offered, chosen = self.offered, None, self._chosen
+        catalog = catalog or await self.spine.toolbox.catalog(self.job.owner)
         self.catalog = catalog if chosen == ALL else catalog.only(chosen)
         self.job.actor_ref.tell(Listed())
 
@@ -219,6 +221,9 @@ class ToolLoop:
         state = self.job.state
         if not self.job.is_calling() or message.item_id not in state.calls:
             self.job.life.start_soon(self._settle, message)
+            return
+        if self.job.row.endpoint == DIRECT:  # its one call
+            await self.job.finish_with(self._result(message), End(), message.settle)
             return
         await self.job.append(self._result(message), rows=message.settle)
         if state.calls:
