@@ -49,6 +49,7 @@ class Shelf:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     called: trio.Event = field(default_factory=trio.Event)  # some call has begun
+    lists: int = 0  # how often they were listed
 
     def put(
         self,
@@ -77,6 +78,7 @@ class Shelf:
 
     async def tools(self, caller: Caller) -> Sequence[Tool]:
         del caller
+        self.lists += 1
         await trio.lowlevel.checkpoint()
         return tuple(self.listed)
 

@@ -78,6 +78,20 @@ async def test_a_call_is_a_job_with_a_log_and_happens_once(bench: Bench) -> None
     assert listed["items"] == []
 
 
+async def test_a_call_lists_the_tools_once_and_its_result_is_kept_with_its_end(
+    bench: Bench,
+) -> None:
+    bench.shelf.put("hear")
+    begun = await bench.client.post(HEAR, json={"arguments": {"words": "hi"}})
+    follows = {"after": "5", "wait": "10"}  # what the first commit after the call brings
+    page = await bench.client.get(f"/api/jobs/{begun.json()['id']}/events", params=follows)
+
+    kinds = [each["kind"] for each in page.json()["events"]]
+    assert kinds == ["item.started", "item.delta", "item.done", "job.ended"]
+    assert bench.shelf.lists == 1
+    assert bench.evidence() == [("shelf/desk/hear", "done", None)]
+
+
 @requirement("direct.evidence", "tools.evidence")
 async def test_a_model_and_a_caller_leave_the_same_evidence(bench: Bench) -> None:
     bench.shelf.put("hear")
