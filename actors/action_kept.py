@@ -206,6 +206,8 @@ def _check_oauth(auth: Auth) -> None:
     for name in wanted:
         if not is_whole(getattr(auth, name)):
             raise Invalid.at(f"/auth/{name}", "It is an http or https URL.")
+    if auth.revocation_url and not is_whole(auth.revocation_url):
+        raise Invalid.at("/auth/revocation_url", "It is an http or https URL.")
     if not auth.client_id:
         raise Invalid.at("/auth/client_id", "It is needed.")
 

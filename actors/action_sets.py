@@ -154,6 +154,7 @@ class ActionSets:
             sealed = action_sets.get(self._spine.reader, caller, name)
             row = replace(row, sealed=sealed.sealed if sealed else None)
         moved = (after.server, after.auth) != (before.server, before.auth)
+        held = self.tokens.held(caller, name) if moved else None
 
         def rows(db: Database) -> None:
             if action_sets.get(db, caller, name) is None:
@@ -163,19 +164,22 @@ class ActionSets:
                 action_sets.forget_grant(db, caller, name)
 
         await commit(self._spine, caller, "action.change", name, rows, request_id)
+        await self.tokens.revoke(before, held)
         return self.one(caller, name)
 
     async def remove(self, caller: Caller, name: str, request_id: str) -> None:
-        """Forget a set with its secrets and tokens; raises NotFound."""
-        self.find(caller, name)
+        """Forget a set with its secrets and tokens, and tell the issuer; raises NotFound."""
+        kept, held = self.find(caller, name), self.tokens.held(caller, name)
         rows: Callable[[Database], None] = lambda db: action_sets.remove(db, caller, name)
         await commit(self._spine, caller, "action.remove", name, rows, request_id)
+        await self.tokens.revoke(kept, held)
 
     async def sign_out(self, caller: Caller, name: str, request_id: str) -> None:
-        """Forget the tokens of a set; raises NotFound."""
-        self.find(caller, name)
+        """Forget the tokens of a set, and tell the issuer; raises NotFound."""
+        kept, held = self.find(caller, name), self.tokens.held(caller, name)
         rows: Callable[[Database], None] = lambda db: action_sets.forget_grant(db, caller, name)
         await commit(self._spine, caller, "action.sign-out", name, rows, request_id)
+        await self.tokens.revoke(kept, held)
 
     async def _read(self, given: Mapping[str, Any], *, makes: bool) -> dict[str, Any]:
         text, url = given.get("document", ""), given.get("url", "")

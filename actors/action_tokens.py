@@ -20,7 +20,7 @@ from actors.action_kept import Kept
 from actors.changing import commit
 from runtime import limits
 from runtime.caller import Caller
-from runtime.problems import UpstreamSaid
+from runtime.problems import Upstream, UpstreamSaid
 from runtime.secret import Secret
 from store import action_sets
 from store.database import Database
@@ -59,7 +59,7 @@ class ActionTokens:
         key = (caller.tenant, caller.user, kept.name)
         async with self._turns[key]:
             now_ms = self._spine.clock.now_ms()
-            held = self._held(caller, kept.name)
+            held = self.held(caller, kept.name)
             if held and held.access != refused and held.is_good(now_ms + EARLY_MS):
                 return held.access
             issuer = self.issuer(kept)
@@ -95,6 +95,18 @@ class ActionTokens:
             ),
         )
 
+    async def revoke(self, kept: Kept, held: Tokens | None) -> None:
+        """Tell an issuer that tokens which are forgotten here are of no use; it may be away."""
+        if held is None or kept.key_lost:
+            return
+        revoked = False
+        with trio.move_on_after(limits.MCP_REVOKE_S):
+            try:
+                revoked = await self.issuer(kept).revoke(held)
+            except (Upstream, ValueError) as problem:
+                log.info("tokens_not_revoked", reason=str(problem))
+        log.info("action_signed_out", set=kept.name, revoked=revoked)
+
     async def keep(self, caller: Caller, name: str, tokens: Tokens) -> None:
         """Keep tokens, sealed; what is not audited is not kept."""
         record = Secret(orjson.dumps(asdict(tokens)).decode())
@@ -107,7 +119,8 @@ class ActionTokens:
 
         await commit(self._spine, caller, "action.grant", name, rows, "")
 
-    def _held(self, caller: Caller, name: str) -> Tokens | None:
+    def held(self, caller: Caller, name: str) -> Tokens | None:
+        """Return the tokens of a person; None where there are none, or they do not open."""
         sealed = action_sets.grant(self._spine.reader, caller, name)
         if sealed is None:
             return None

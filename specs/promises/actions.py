@@ -22,6 +22,7 @@ PROMISES = {
     "actions.secrets-again": "Another server or auth wants the secrets to be given again.",
     "actions.own": "Actions are their maker's alone.",
     "actions.oauth-client": "The service signs in by itself, once for many calls.",
+    "actions.sign-out": "Who signs out or removes a set is forgotten, and the issuer told.",
     "actions.oauth-code": "A person's token is theirs, and is got once, with their browser.",
     "actions.directory": "Documents of real APIs are imported, and counted as another counts.",
 }

@@ -14,6 +14,7 @@ from runtime.problems import UpstreamSaid
 from specs.requirements import requirement
 from specs.support.api import ACTIONS, Request, World, answer, beside_an_api
 from specs.support.faults import break_the_audit
+from transports.egress.actions.authorizing import METADATA
 
 SECRET = "s3cret-of-ann"
 
@@ -105,15 +106,63 @@ async def test_an_issuer_that_is_away_costs_no_token(tmp_path: Path) -> None:
         assert (await world.shown())["state"] == "ready"
 
 
-async def test_who_signs_out_is_signed_out(tmp_path: Path) -> None:
+async def with_tokens(world: World, **more: str) -> None:
+    await world.add(auth=oauth(world, "oauth_code") | more)
+    back, browser = await signed_in(world)
+    await browser.get(f"{ACTIONS}/callback", params=back)
+
+
+def revoked(world: World, path: str) -> list[tuple[str, str]]:
+    """Return the kinds of the tokens that were posted there, and who did."""
+    asked = [each for each in world.api.asked if each.target == path]
+    forms = [parse_qs(each.body.decode()) for each in asked]
+    assert [form["token"] for form in forms] == [["refresh-1"], ["access-1"]][: len(forms)]
+    shown = [each.headers["authorization"].partition(" ")[0] for each in asked]
+    kinds = [form["token_type_hint"][0] for form in forms]
+    return list(zip(kinds, shown, strict=True))
+
+
+@requirement("actions.sign-out")
+async def test_who_signs_out_is_signed_out_and_the_issuer_is_told(tmp_path: Path) -> None:
     async with beside_an_api(tmp_path) as world:
-        await world.add(auth=oauth(world, "oauth_code"))
-        back, browser = await signed_in(world)
-        await browser.get(f"{ACTIONS}/callback", params=back)
+        url = world.api.url
+        told = {"token_endpoint": f"{url}/token", "revocation_endpoint": f"{url}/revoke"}
+        world.api.answers["/.well-known/oauth-authorization-server"] = lambda _: answer(told)
+        await with_tokens(world)
         out = await world.ann.delete(f"{ACTIONS}/cats/sign-in")
         wrong = await world.ann.post(f"{ACTIONS}/nobody/sign-in")
+
         assert (out.status_code, wrong.status_code) == (204, 404)
         assert (await world.shown())["state"] == "needs-sign-in"
+        assert revoked(world, "/revoke") == [("refresh_token", "Basic"), ("access_token", "Basic")]
+
+
+@requirement("actions.sign-out")
+async def test_who_removes_a_set_is_signed_out_where_its_owner_said(tmp_path: Path) -> None:
+    async with beside_an_api(tmp_path) as world:
+        await with_tokens(world, revocation_url=f"{world.api.url}/leave")
+        removed = await world.ann.delete(f"{ACTIONS}/cats")
+
+        assert removed.status_code == 204
+        assert [kind for kind, _ in revoked(world, "/leave")] == ["refresh_token", "access_token"]
+
+
+@requirement("actions.sign-out")
+@pytest.mark.parametrize("there", ["https://evil.example/revoke", "http://[", None])
+async def test_a_token_is_sent_to_its_own_issuer_and_to_nobody_else(
+    tmp_path: Path, there: str | None
+) -> None:
+    async with beside_an_api(tmp_path) as world:
+        told = {"token_endpoint": f"{world.api.url}/token", "revocation_endpoint": there}
+        other = {"token_endpoint": "https://other.example/token", "revocation_endpoint": "/revoke"}
+        for place, said in zip(METADATA, (other, told), strict=True):
+            world.api.answers[place] = partial(_said, answer(said))
+        await with_tokens(world)
+        before = len(world.api.asked)
+        out = await world.ann.delete(f"{ACTIONS}/cats/sign-in")
+
+        assert (out.status_code, (await world.shown())["state"]) == (204, "needs-sign-in")
+        assert [each.target for each in world.api.asked[before:]] == list(METADATA)
 
 
 async def test_a_proof_that_another_site_put_in_the_browser_is_no_proof(tmp_path: Path) -> None:

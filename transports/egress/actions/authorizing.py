@@ -3,7 +3,7 @@
 A token is asked for by form, with the client's secret in the header; an authorization code is bound
 to its verifier (PKCE S256). What the issuer answers is believed as far as it is a token for a
 bearer; its error is told by its code, never by its words.
-Source: RFC 6749 sections 4.1, 4.4, 5 and 6; RFC 7636; RFC 6750 section 2.1.
+Source: RFC 6749 sections 4.1, 4.4, 5 and 6; RFC 7636; RFC 6750 section 2.1; RFC 7009.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus, urlencode, urljoin
 
 import orjson
 
@@ -21,8 +21,9 @@ from runtime import limits
 from runtime.problems import UpstreamSaid
 from runtime.secret import Secret
 from transports.egress import guard
-from transports.egress.actions.opening import client_of
 from transports.egress.actions.requests import Made
+from transports.egress.opening import client_of
+from transports.egress.revoking import Leaving, revoke
 
 Kind: TypeAlias = Literal[
     "none", "header", "query", "basic", "bearer", "oauth_code", "oauth_client"
@@ -39,6 +40,10 @@ SECRETS: Final[Mapping[str, tuple[str, ...]]] = {  # what each kind wants, and i
 OAUTH: Final = ("oauth_code", "oauth_client")
 OK: Final = 200
 REFUSALS: Final = (400, 401, 403)  # of the grant; anything else may pass
+METADATA: Final = (  # of an issuer, RFC 8414 section 3 and OpenID Connect Discovery section 4
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+)
 CODE_CHARS_MAX: Final = 64  # of an error's code
 
 
@@ -49,6 +54,8 @@ class Auth:
     Args:
         name: of the header or of the query's parameter.
         client_auth: where the client's secret goes: into the header, or into the form.
+        revocation_url: where the issuer hears of who signs out; "": where it says itself, if it is
+            at the root of the token endpoint's origin that it says so.
     """
 
     type: Kind = "none"
@@ -59,6 +66,7 @@ class Auth:
     token_url: str = ""
     scope: str = ""
     client_auth: Literal["basic", "post"] = "basic"
+    revocation_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +152,34 @@ class Issuer:
             access=fresh.access, refresh=tokens.refresh, expires_at_ms=fresh.expires_at_ms
         )
 
+    async def revoke(self, tokens: Tokens) -> bool:
+        """Tell the issuer that tokens are of no use any more; say whether it took them."""
+        auth, reach = self.auth, self.reach
+        endpoint = auth.revocation_url
+        if endpoint:
+            reach = replace(reach, domains=guard.only(endpoint))
+        else:
+            endpoint = await self._revocation_endpoint()
+        leaving = Leaving(
+            endpoint=endpoint,
+            client_id=auth.client_id,
+            client_secret=self.client_secret,
+            in_form=auth.client_auth == "post",
+            tokens={"refresh_token": tokens.refresh, "access_token": tokens.access},
+        )
+        return await revoke(leaving, reach)
+
+    async def _revocation_endpoint(self) -> str:
+        """Return what the issuer says of itself, if it is this issuer; "" where it says nothing."""
+        token_url = self.auth.token_url
+        async with client_of(self.reach) as client:
+            for path in METADATA:
+                answer = await client.get(urljoin(token_url, path))
+                found = _json(answer.content)
+                if answer.status_code == OK and found.get("token_endpoint") == token_url:
+                    return str(found.get("revocation_endpoint") or "")
+        return ""
+
     async def _asked(self, grant: str, form: Mapping[str, str], now_ms: int) -> Tokens:
         auth, secret = self.auth, self.client_secret.reveal()
         fields = {"grant_type": grant, **form}
@@ -158,12 +194,17 @@ class Issuer:
         return _tokens(answer.status_code, answer.content, now_ms)
 
 
-def _tokens(status: int, body: bytes, now_ms: int) -> Tokens:
+def _json(body: bytes) -> dict[str, Any]:
+    """Return the object of an answer; an empty one where it holds none."""
     try:
         found: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        found = None
-    said = found if isinstance(found, dict) else {}
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _tokens(status: int, body: bytes, now_ms: int) -> Tokens:
+    said = _json(body)
     access, kind = said.get("access_token"), said.get("token_type", "bearer")
     if status != OK or not isinstance(access, str) or not access:
         why = str(said.get("error", ""))[:CODE_CHARS_MAX] or f"HTTP {status}"

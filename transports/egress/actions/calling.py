@@ -15,9 +15,9 @@ import orjson
 from runtime import limits
 from runtime.problems import UpstreamSaid
 from transports.egress import guard
-from transports.egress.actions.opening import client_of
 from transports.egress.actions.requests import Made
 from transports.egress.denial import Told
+from transports.egress.opening import client_of
 from transports.egress.places import Place
 
 if TYPE_CHECKING:

@@ -53,6 +53,7 @@ class ActionAuthBody:
         name: of the header or the query's parameter whose `value` is the secret.
         value: that secret, or a bearer's token.
         client_auth: where an OAuth client's secret goes.
+        revocation_url: where its issuer hears of who signs out, if it does not say so itself.
     """
 
     __pydantic_config__ = STRICT
@@ -67,6 +68,7 @@ class ActionAuthBody:
     token_url: Url | None = None
     scope: Long | None = None
     client_auth: Literal["basic", "post"] | None = None
+    revocation_url: Url | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

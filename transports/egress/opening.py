@@ -1,4 +1,4 @@
-"""Opens a client for a call, a document or a token; what breaks is told in our own words."""
+"""Opens a client for one errand beside the providers; what breaks is told in our own words."""
 
 from __future__ import annotations
 
