@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
@@ -26,14 +25,10 @@ from harness.simulation.machine import Build, Machine
 from harness.simulation.oracle import Oracle
 from harness.simulation.plan import Plan, Step, pick
 from harness.simulation.process import Process
+from harness.simulation.renewed import open_store
 from harness.simulation.scheduler import VirtualClock
 from harness.simulation.scripted import Scripted
-from runtime.clock import SystemClock
-from runtime.ids import Ids
-from store import opening, recovery
-from store.database import MEMORY, open_database, transaction
-from store.guards import authorizer
-from store.opening import Store
+from store import recovery
 
 DISK_PAUSES_S: Final = (0.0, 0.0, 0.0, 0.001, 0.004, 0.02)
 WOKEN_S: Final = 3.0  # virtual; shorter than a heartbeat, after which a reader looks by itself
@@ -89,29 +84,6 @@ class Outcome:
             each.partition("/")[2]: orjson.loads(self.logs[each][-1])["data"]["status"]
             for each in jobs
         }
-
-
-@cache
-def _template() -> bytes:
-    """Return a store with its callers and nothing else as bytes, its migrations run once."""
-    database = opening.open_memory(Ids(SystemClock())).writer
-    with transaction(database) as db:
-        badges.make_first(db)
-    return database.conn.serialize()
-
-
-def open_store(*, guarded: bool) -> Store:
-    """Return a fresh store in memory.
-
-    Args:
-        guarded: what SQL is run is looked at too; that costs a tenth of a run.
-    """
-    database = open_database(MEMORY, role="migrator")
-    database.conn.deserialize(_template())
-    database.role = "writer"
-    if guarded:
-        database.conn.set_authorizer(authorizer("writer"))
-    return Store(writer=database, reader=database, log_epoch="simulated")
 
 
 def simulate(
