@@ -21,11 +21,12 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from harness import faults
+from harness import faults, quick
 from harness.simulation import plan as plans
 from harness.simulation.machine import Build
 from harness.simulation.plan import Plan
 from harness.simulation.planted import PLANTED
+from harness.simulation.scheduler import uncollected
 from harness.simulation.world import simulate
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 SHRINK_RUNS: Final = 120  # runs spent on leaving steps out; by then a plan can be read
 SHARE: Final = 10  # seeds handed to a core at once
-SHARES: Final = 10  # of a process: 80 MB of garbage
 FAILURES_TOLD: Final = 5
 WITHIN: Final = 2000  # seeds that a planted bug may escape
 
@@ -120,20 +120,24 @@ def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN)
 
 
 def processes(jobs: int) -> ProcessPoolExecutor:
-    """Return processes that run seeds: each a few, whose garbage ends with it uncollected."""
+    """Return processes that run seeds."""
     import multiprocessing  # noqa: PLC0415  a replay needs none, and takes less than a second
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
-    context = multiprocessing.get_context("forkserver")  # forks of one without threads or locks
-    context.set_forkserver_preload(["__main__", __name__])
-    return ProcessPoolExecutor(jobs, context, initializer=gc.disable, max_tasks_per_child=SHARES)
+    context = multiprocessing.get_context("spawn")  # a fork would copy our threads' locks
+    return ProcessPoolExecutor(jobs, context, initializer=quick.load, initargs=(__name__,))
 
 
 def _run_share(
     seeds: Sequence[int], names: frozenset[str], steps: int, plant: str | None
 ) -> list[Told]:
     build = PLANTED[plant] if plant else None
-    return [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
+    gc.freeze()  # what is imported is no garbage: only what the seeds leave is looked at
+    with uncollected():
+        told = [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
+        gc.collect()
+    gc.unfreeze()
+    return told
 
 
 def run_seed(plan: Plan, build: Build | None = None) -> Told:
