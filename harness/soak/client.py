@@ -7,6 +7,7 @@ and a wait that was too long is an error that names what was waited for.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from harness.bench.wire import (
 from harness.soak.judging import Wrong
 
 ANSWER_S = 120.0  # of a service under full load; longer than that, something hangs
+BUSY = 503
+BUSY_MAX = 10  # such answers to one request; a service that says more is stuck
 SILENCE_S = 60.0  # of an event stream: its heartbeats come every 15 s
 PIECE = 64 * 1024
 
@@ -43,6 +46,12 @@ class Said:
         """Return the body as JSON."""
         return json.loads(self.body)
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """In how many seconds to come again, where the answer says so."""
+        told = re.search(r"^retry-after: *([0-9]+)\r$", self.headers, re.MULTILINE)
+        return int(told[1]) if told else None
+
 
 class Line:
     """One connection; a service that has closed it meanwhile is called again."""
@@ -51,6 +60,7 @@ class Line:
         self._target = target
         self._stream: trio.SocketStream | None = None
         self._rest = b""
+        self.busy = 0  # answers that said to come again
 
     async def connect(self) -> trio.SocketStream:
         """Open the connection where it is not open."""
@@ -90,14 +100,19 @@ class Line:
             raise Wrong(f"{method} {path}: no answer in {ANSWER_S} s") from None
 
     async def good(self, method: str, path: str, message: Any = None) -> Any:
-        """Return the JSON of a good answer.
+        """Return the JSON of a good answer; who is told to come again does so, a few times.
 
         Raises:
             Wrong: it is a refusal.
         """
-        said = await self.ask(
-            method, path, b"" if message is None else json.dumps(message).encode()
-        )
+        body = b"" if message is None else json.dumps(message).encode()
+        said = await self.ask(method, path, body)
+        for _ in range(BUSY_MAX):
+            if said.status != BUSY or said.retry_after_s is None:
+                break
+            self.busy += 1
+            await trio.sleep(said.retry_after_s)
+            said = await self.ask(method, path, body)
         if not GOOD_MIN <= said.status <= GOOD_MAX:
             raise Wrong(f"{method} {path}: {said.status} {said.body[:300]!r}")
         return said.json() if said.body else None

@@ -55,6 +55,7 @@ class Soak:
         try:
             yield line
         finally:
+            self.done["busy"] += line.busy
             await line.aclose()
 
     async def noting(self, act: Any, *args: Any) -> None:

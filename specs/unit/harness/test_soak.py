@@ -4,11 +4,15 @@ The soak itself is a part of the test run (`harness/checks.py`); here stands tha
 """
 
 import random
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
+import trio
 
 from harness.bench.wire import Target
 from harness.soak import main, talking
+from harness.soak.client import BUSY_MAX, Line
 from harness.soak.judging import (
     END,
     Log,
@@ -157,3 +161,40 @@ def test_whatever_is_left_behind_is_named() -> None:
 def test_the_scale_on_demand_is_the_one_that_was_asked_for() -> None:
     assert (main.FULL.jobs, main.FULL.readers) == (500, 2000)
     assert main._parser().parse_args([]).minutes == 60
+
+
+BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}"
+LOST = b"HTTP/1.1 503 Lost\r\nContent-Length: 2\r\n\r\n{}"
+GOOD = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}'
+
+
+async def asked(answers: Sequence[bytes]) -> tuple[object, int]:
+    """Ask a server that answers so, one after the other; return what came and how often again."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        for answer in answers:
+            await stream.receive_some(4096)
+            await stream.send_all(answer)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            line = Line(Target(listener.socket.getsockname()[1]))
+            try:
+                return await line.good("GET", "/"), line.busy
+            finally:
+                await line.aclose()
+                nursery.cancel_scope.cancel()
+    raise AssertionError
+
+
+async def test_who_is_told_to_come_again_does_so_and_it_is_counted() -> None:
+    assert await asked([BUSY, BUSY, GOOD]) == ({"a": 1}, 2)
+
+
+@pytest.mark.parametrize("answers", [[LOST, GOOD], [BUSY] * (BUSY_MAX + 1) + [GOOD]])
+async def test_a_service_that_does_not_say_when_or_says_so_for_ever_is_wrong(
+    answers: list[bytes],
+) -> None:
+    with pytest.RaisesGroup(Wrong):
+        await asked(answers)
