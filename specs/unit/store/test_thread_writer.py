@@ -86,7 +86,8 @@ async def test_what_waited_for_a_commit_goes_into_the_next_one(bench: Bench) -> 
             nursery.start_soon(bench.writer.write, appends(append(f"jobs/{place}", 0)))
         await trio.testing.wait_all_tasks_blocked()
         assert bench.writer.waiting == 301
-        assert bench.writer._ref.actor_inbox.qsize() == 1
+        inbox: Any = bench.writer._ref.actor_inbox
+        assert inbox.qsize() == 1
         gate.opened.set()
 
     assert [(each.writes, each.records) for each in bench.commits[before:]] == [(1, 0), (300, 300)]
