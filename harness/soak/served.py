@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import structlog
 import trio
 
 from runtime import limits, settings, telemetry
@@ -85,4 +86,5 @@ if __name__ == "__main__":
     parser.add_argument("--idle-s", type=float, required=True)
     parser.add_argument("--plant", choices=PLANTS)
     telemetry.configure(level="warning")
+    structlog.get_logger(__name__).warning("soak.begins")  # the log's thread is there from now on
     trio.run(main, parser.parse_args(sys.argv[1:]))
