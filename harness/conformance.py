@@ -23,6 +23,7 @@ from pathlib import Path
 from harness import announced, installing, open_responses, openapi_directory, setup
 from harness.clients import main as clients_of_apis
 from harness.mcp import suite as mcp_suite
+from harness.oauth import main as oauth
 
 HERE = Path(__file__).parent / "durable_streams"
 KEPT = setup.VENV / "conformance" / "durable-streams"
@@ -43,12 +44,14 @@ USAGE += "\n       python3 -m harness conformance open-responses [FOLDER]"
 USAGE += "\n       python3 -m harness conformance mcp [client | server] [SCENARIO]"
 USAGE += "\n       python3 -m harness conformance openapi [WORDS]"
 USAGE += "\n       python3 -m harness conformance clients"
+USAGE += "\n       python3 -m harness conformance oauth [WORDS]"
 
 OTHERS: dict[str, Callable[[list[str]], int]] = {
     "open-responses": open_responses.main,
     "mcp": mcp_suite.main,
     "openapi": openapi_directory.main,
     "clients": clients_of_apis.main,
+    "oauth": oauth.main,
 }
 
 
