@@ -11,13 +11,12 @@ Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Inpu
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -101,12 +100,12 @@ def run_seeds(
     shares = [tuple(seeds[start : start + SHARE]) for start in range(0, len(seeds), SHARE)]
     run = partial(_run_share, names=frozenset(names), steps=steps, plant=plant)
     if pool is not None:
-        yield from chain.from_iterable(pool.map(run, shares))
+        yield from chain.from_iterable(pool.map(partial(_apart, run), shares))
     elif jobs == 1 or len(shares) == 1:
         yield from chain.from_iterable(map(run, shares))
     else:
         with processes(jobs) as ours:
-            yield from chain.from_iterable(ours.map(run, shares))
+            yield from chain.from_iterable(ours.map(partial(_apart, run), shares))
 
 
 def discover(bug: str, names: Collection[str], steps: int, within: int = WITHIN) -> Told | None:
@@ -128,16 +127,33 @@ def processes(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, context, initializer=quick.load, initargs=(__name__,))
 
 
+def _apart(run: Callable[[Sequence[int]], list[Told]], seeds: Sequence[int]) -> list[Told]:
+    """Run seeds in a fork of this process, which has run one: what they leave ends with it."""
+    import multiprocessing  # noqa: PLC0415  as in `processes`
+
+    _warm()
+    context = multiprocessing.get_context("fork")  # nobody else runs in a process of the pool
+    heard, tells = context.Pipe(duplex=False)
+    with uncollected():
+        child = context.Process(target=lambda: tells.send(run(seeds)))
+        child.start()
+    tells.close()
+    told: list[Told] = heard.recv()
+    child.join()
+    return told
+
+
+@cache
+def _warm() -> None:
+    """Make once what all runs share: the routes, the store's image, what reads a body."""
+    run_seed(plans.make(0, ()))
+
+
 def _run_share(
     seeds: Sequence[int], names: frozenset[str], steps: int, plant: str | None
 ) -> list[Told]:
     build = PLANTED[plant] if plant else None
-    gc.freeze()  # what is imported is no garbage: only what the seeds leave is looked at
-    with uncollected():
-        told = [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
-        gc.collect()
-    gc.unfreeze()
-    return told
+    return [run_seed(plans.make(seed, names, steps), build) for seed in seeds]
 
 
 def run_seed(plan: Plan, build: Build | None = None) -> Told:
