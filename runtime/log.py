@@ -8,11 +8,12 @@ is a subscription: a cursor and a wait. It holds no event, so a slow one costs n
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import count, pairwise, repeat
+from itertools import accumulate, count, pairwise, repeat
 from typing import NamedTuple, Protocol
 
 from runtime import limits
@@ -49,15 +50,20 @@ class Segment:
 
     __slots__ = ("_records", "_rendered", "_wholes", "ends", "first", "last", "size_bytes")
 
-    def __init__(self, records: Sequence[Record], *, ends: bool | None = None) -> None:
+    def __init__(
+        self, records: Sequence[Record], *, ends: bool | None = None, size_bytes: int | None = None
+    ) -> None:
         """Take the records.
 
         Args:
             ends: whether the stream ended with them; None where only its head can tell.
+            size_bytes: of their bodies, where that is known.
         """
         self._records, self.ends = records, ends
         self.first, self.last = records[0].sequence, records[-1].sequence
-        self.size_bytes = sum([len(record.body) for record in records])
+        if size_bytes is None:
+            size_bytes = sum([len(record.body) for record in records])
+        self.size_bytes = size_bytes
         self._rendered: dict[Callable[[Record], bytes], bytes] = {}
         self._wholes: dict[Callable[[Segment], bytes], bytes] = {}
 
@@ -97,14 +103,12 @@ class Segment:
         """Return the segment in pieces of about `size_bytes`, at least an event each."""
         if self.size_bytes <= size_bytes:
             return [self]
-        cuts, held = [0], 0
-        for place, record in enumerate(self.records):
-            if held and held + len(record.body) > size_bytes:
-                cuts.append(place)
-                held = 0
-            held += len(record.body)
-        cuts.append(len(self.records))
-        return [Segment(self.records[a:b]) for a, b in pairwise(cuts)]
+        upto = [0, *accumulate(map(len, self.bodies))]  # bytes of the first so many events
+        cuts = [0]
+        while cuts[-1] < self.count:
+            full = bisect_right(upto, upto[cuts[-1]] + size_bytes) - 1
+            cuts.append(max(full, cuts[-1] + 1))
+        return [Segment(self.records[a:b], size_bytes=upto[b] - upto[a]) for a, b in pairwise(cuts)]
 
     def render(self, encode: Callable[[Record], bytes]) -> bytes:
         """Return the records encoded and joined, made once however many readers ask."""
@@ -180,6 +184,14 @@ def cost_bytes(segment: Segment) -> int:
     return 2 * segment.size_bytes + records + limits.SEGMENT_COST_BYTES
 
 
+@dataclass(slots=True, eq=False)
+class Held:
+    """The newest segments of one stream, never none, and what they cost."""
+
+    segments: deque[Segment] = field(default_factory=deque)
+    size_bytes: int = 0
+
+
 class Tail:
     """The newest segments of the streams written lately; bounded by stream and in all."""
 
@@ -189,8 +201,7 @@ class Tail:
         total_bytes: int = limits.TAIL_TOTAL_BYTES,
     ) -> None:
         self._stream_bytes, self._total_bytes = stream_bytes, total_bytes
-        self._streams: OrderedDict[str, deque[Segment]] = OrderedDict()
-        self._sizes: dict[str, int] = {}
+        self._streams: OrderedDict[str, Held] = OrderedDict()
         self._held_bytes = 0
 
     def add(self, stream: str, segment: Segment) -> None:
@@ -203,31 +214,35 @@ class Tail:
             self._add(stream, piece)
 
     def _add(self, stream: str, segment: Segment) -> None:
-        segments = self._streams.setdefault(stream, deque())
-        if segments and segments[-1].last + 1 != segment.first:
+        held = self._streams.get(stream)
+        if held is not None and held.segments[-1].last + 1 != segment.first:
             self.forget(stream)  # not contiguous: a tail with a hole would lose events
-            segments = self._streams.setdefault(stream, deque())
-        self._streams.move_to_end(stream)
-        segments.append(segment)
-        self._grow(stream, cost_bytes(segment))
-        while self._sizes[stream] > self._stream_bytes and len(segments) > 1:
-            self._grow(stream, -cost_bytes(segments.popleft()))
+            held = None
+        if held is None:
+            held = self._streams[stream] = Held()
+        else:
+            self._streams.move_to_end(stream)
+        held.segments.append(segment)
+        grown_bytes = cost_bytes(segment)
+        while held.size_bytes + grown_bytes > self._stream_bytes and len(held.segments) > 1:
+            grown_bytes -= cost_bytes(held.segments.popleft())
+        held.size_bytes += grown_bytes
+        self._held_bytes += grown_bytes
         while self._held_bytes > self._total_bytes and len(self._streams) > 1:
             self.forget(next(iter(self._streams)))
 
-    def _grow(self, stream: str, size_bytes: int) -> None:
-        self._sizes[stream] = self._sizes.get(stream, 0) + size_bytes
-        self._held_bytes += size_bytes
-
     def forget(self, stream: str) -> None:
         """Drop a stream's tail; the log still has it all."""
-        self._streams.pop(stream, None)
-        self._held_bytes -= self._sizes.pop(stream, 0)
+        if (held := self._streams.pop(stream, None)) is not None:
+            self._held_bytes -= held.size_bytes
 
     def read(self, stream: str, after: int, limit: int, size_bytes: int) -> list[Segment] | None:
         """Return the segments that follow `after`, or None where the tail cannot tell."""
-        segments = self._streams.get(stream)
-        if not segments or after + 1 < segments[0].first or after > segments[-1].last:
+        held = self._streams.get(stream)
+        if held is None:
+            return None
+        segments = held.segments
+        if after + 1 < segments[0].first or after > segments[-1].last:
             return None
         return page(_newest(segments, after), after, limit, size_bytes)
 
