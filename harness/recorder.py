@@ -27,10 +27,13 @@ class Recorder:
         self.count = 0
         self._keeps_lines = keeps_lines
         self._hash = hashlib.blake2b(digest_size=16)
+        self._now, self._stamp = -1.0, ""
 
     def note(self, *words: object) -> None:
         """Add one line: the time in microseconds, then the words."""
-        line = f"{trio.current_time() * 1e6:.0f} {' '.join(map(str, words))}\n"
+        if (now := trio.current_time()) != self._now:
+            self._now, self._stamp = now, f"{now * 1e6:.0f}"
+        line = f"{self._stamp} {' '.join(map(str, words))}\n"
         self.count += 1
         self._hash.update(line.encode())
         if self._keeps_lines:

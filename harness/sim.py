@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
 SHRINK_RUNS: Final = 120  # runs spent on leaving steps out; by then a plan can be read
-SHARE: Final = 10  # seeds handed to a core at once
+SHARE: Final = 30  # seeds handed to a core at once: a fork costs half a seed; 25 MB of garbage
 FAILURES_TOLD: Final = 5
 WITHIN: Final = 2000  # seeds that a planted bug may escape
 

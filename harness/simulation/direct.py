@@ -20,7 +20,7 @@ import trio
 
 from harness.faults import Killed
 from harness.simulation.network import ROOM_BYTES, Line
-from harness.simulation.wire import GONE, Answer, Asked, Garbled, Lost
+from harness.simulation.wire import ANSWER_S, GONE, Answer, Asked, Garbled, Lost, Pairs
 from transports.ingress.http.connection import IN_MEMORY
 from transports.ingress.http.exchange import LINE, MAIL, Mail
 from transports.ingress.http.line import Line as Way
@@ -34,8 +34,8 @@ class Direct(Asked):
     def __init__(self, app: Any, caller: str, tasks: trio.Nursery, room: int) -> None:
         self._app, self._caller, self._tasks = app, caller, tasks
         self._line, self._scope = Line(room), trio.CancelScope()
-        self._start: tuple[int, dict[str, str]] | None = None
-        self._whole = False
+        self._start: tuple[int, Pairs] | None = None
+        self._whole = self._over = False
         self.on_end: Callable[[], object] = lambda: None
 
     @property
@@ -52,17 +52,18 @@ class Direct(Asked):
                 self._take_start(message)
                 pieces.append(message.get("body", b""))
 
+        self._scope.deadline = trio.current_time() + ANSWER_S
         try:
             with self._scope:
                 await self._app(scope, None, take)
         except Killed as killed:  # it was this request's own commit that the process died at
             raise Lost from killed
         finally:
-            self.on_end()
+            self._end()
         if self._start is None or not self._whole:
-            raise Lost("cut")
-        status, told = self._start
-        return Answer(status=status, headers=told, body=b"".join(pieces))
+            raise trio.TooSlowError if self._scope.deadline <= trio.current_time() else Lost("cut")
+        status, pairs = self._start
+        return Answer(status=status, pairs=pairs, body=b"".join(pieces))
 
     async def send(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
@@ -111,7 +112,11 @@ class Direct(Asked):
             pass  # the client has left, or the process has died
         finally:
             self._line.close()
-            self.on_end()
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True  # to cancel what is over costs as much as to cancel it
+        self.on_end()
 
     async def _take(self, message: dict[str, Any]) -> None:
         """Take a message of the app; a part of the body goes as a chunk, as the pump sends it."""
@@ -125,15 +130,14 @@ class Direct(Asked):
 
     def _take_start(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            told = {name.decode().lower(): value.decode() for name, value in message["headers"]}
-            self._start = message["status"], told
+            self._start = message["status"], tuple(message["headers"])
         else:
             self._whole = not message["more_body"]
 
     def _write_now(self, data: bytes) -> int:
         return 0 if self._line.ended else self._line.put_now(data)
 
-    async def head(self) -> tuple[int, dict[str, str]]:
+    async def head(self) -> tuple[int, Pairs]:
         await self._line.wait()
         if self._start is None:
             raise Lost("no answer")
@@ -164,7 +168,8 @@ class Direct(Asked):
 
     def hang_up(self) -> None:
         self._line.tear()
-        self._scope.cancel()
+        if not self._over:
+            self._scope.cancel()
 
     def cut(self) -> None:
         """End it as the death of the process does: what is on the way still comes."""

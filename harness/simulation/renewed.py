@@ -65,31 +65,34 @@ class Renewed:
 def open_store(*, guarded: bool) -> Store:
     """Return a fresh store in memory; the one before it must not be used any more.
 
+    What reads has the bare connection: only a Write meets the faults of a disk.
+
     Args:
         guarded: what SQL is run is looked at too; that costs a tenth of a run.
     """
     if guarded:
-        database = _open()
-        database.conn.set_authorizer(authorizer("writer"))
+        store = _open()
+        store.writer.conn.set_authorizer(authorizer("writer"))
     else:
-        database, connection = _kept()
+        store, connection = _kept()
         connection.renew()
-        database.conn = cast("Any", connection)  # a run puts its faults round it
-    return Store(writer=database, reader=database, log_epoch="simulated")
+        store.writer.conn = cast("Any", connection)  # a run puts its faults round it
+    return store
 
 
 @cache
-def _kept() -> tuple[Database, Renewed]:
-    """Return the database that all runs share, one after the other."""
-    database = _open()
-    return database, Renewed(database.conn)
+def _kept() -> tuple[Store, Renewed]:
+    """Return the store that all runs share, one after the other."""
+    store = _open()
+    return store, Renewed(store.reader.conn)
 
 
-def _open() -> Database:
+def _open() -> Store:
     database = open_database(MEMORY, role="migrator")
     database.conn.deserialize(_template())
     database.role = "writer"
-    return database
+    reader = Database(database.conn, "reader", MEMORY)
+    return Store(writer=database, reader=reader, log_epoch="simulated")
 
 
 @cache

@@ -4,7 +4,8 @@ Theory: without threads, sockets and a clock of its own a program is a function 
 which its ready tasks run. Trio draws that order from a private generator, and has a private switch
 that first sorts them by birth. Here its loop is replaced for the time of a run by one that does the
 same and nothing else: no wait for the kernel, no signals; where nobody is ready, the clock moves to
-the next deadline. That saves a fifth of a run. The names it rests on are private, so
+the next deadline. That saves a fifth of a run. So do, on a smaller scale, a sleep, a look at time
+and a cancel scope that go past trio's generality. The names all this rests on are private, so
 `specs/unit/harness/test_sim_scheduler.py` says that they are there.
 Source: trio 0.35 `_core/_run.py` (`unrolled_run`).
 """
@@ -29,6 +30,7 @@ Nap: TypeAlias = tuple[float, int, Any]  # until when; how many came before it; 
 EPOCH_MS = 1_800_000_000_000  # when every simulated world begins
 _birth = attrgetter("_counter")
 INNER: Any = trio._core._run  # noqa: SLF001  trio offers no other way
+MOVED = "_might_change_registered_deadline"
 
 
 class VirtualClock:
@@ -121,12 +123,49 @@ def _our_loop(chance: random.Random, clock: Leaping) -> Iterator[None]:
     def loop(runner: Any, program: Any, args: Any, *_: Any) -> Generator[float, Any, None]:
         return _turns(runner, program, args, chance)
 
-    theirs, sleep = INNER.unrolled_run, trio.sleep
-    INNER.unrolled_run, trio.sleep = loop, clock.nap
+    ours: tuple[tuple[Any, str, Any], ...] = (
+        (INNER, "unrolled_run", loop),
+        (INNER, "current_time", clock.current_time),
+        (trio, "current_time", clock.current_time),
+        (trio, "sleep", clock.nap),
+        (INNER.CancelScope, MOVED, _moved),
+    )
+    theirs = [getattr(place, name) for place, name, _ in ours]
+    for place, name, value in ours:
+        setattr(place, name, value)
     try:
         yield
     finally:
-        INNER.unrolled_run, trio.sleep = theirs, sleep
+        for (place, name, _), value in zip(ours, theirs, strict=True):
+            setattr(place, name, value)
+
+
+def _moved(scope: Any) -> Moved:
+    return Moved(scope)
+
+
+class Moved:
+    """Registers a scope's deadline after a change, as trio does, but is no generator."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: Any) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        """Wait for the change."""
+
+    def __exit__(self, *_: object) -> None:
+        scope = self._scope
+        alive = scope._cancel_status is not None and not scope._cancel_called  # noqa: SLF001
+        before, now = scope._registered_deadline, scope._deadline if alive else inf  # noqa: SLF001
+        if before != now:
+            scope._registered_deadline = now  # noqa: SLF001
+            due = INNER.GLOBAL_RUN_CONTEXT.runner.deadlines
+            if before != inf:
+                due.remove(before, scope)
+            if now != inf:
+                due.add(now, scope)
 
 
 @trio.lowlevel.enable_ki_protection

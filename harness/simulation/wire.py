@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import h11
 import orjson
@@ -19,10 +19,12 @@ import trio
 
 from harness.simulation.network import Line, Pipe
 
+ANSWER_S: Final = 60.0  # virtual; longer than every bound inside the product
 RECEIVE_BYTES: Final = 64 * 1024
 FRAME: Final = re.compile(rb"id: (\d+)\nevent: ([a-z.]+)\ndata: ([^\n]+)")
 PLACE: Final = re.compile(rb"id: (\d+)")
 QUIET: Final = re.compile(rb"(retry: \d+)?\n?(:[ ]*)?")
+Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -39,8 +41,13 @@ class Answer:
     """A whole answer."""
 
     status: int
-    headers: Mapping[str, str]
+    pairs: Pairs  # of its header
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return its header; names are in lower case."""
+        return {name.decode().lower(): value.decode() for name, value in self.pairs}
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -69,8 +76,8 @@ class Asked:
         """
         raise NotImplementedError
 
-    async def head(self) -> tuple[int, dict[str, str]]:
-        """Return status and headers of the answer.
+    async def head(self) -> tuple[int, Pairs]:
+        """Return status and header of the answer.
 
         Raises:
             Lost: the connection ended before.
@@ -101,11 +108,13 @@ class Asked:
 
         Raises:
             Lost: it did not come.
+            TooSlowError: neither came within ANSWER_S.
         """
-        await self.send(method, path, body=body, headers=headers)
-        status, told = await self.head()
-        pieces = [piece async for piece in self.chunks()]
-        return Answer(status=status, headers=told, body=b"".join(pieces))
+        with trio.fail_after(ANSWER_S):
+            await self.send(method, path, body=body, headers=headers)
+            status, pairs = await self.head()
+            pieces = [piece async for piece in self.chunks()]
+        return Answer(status=status, pairs=pairs, body=b"".join(pieces))
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Yield the blocks of an event stream that carry an id, until its clean end.
@@ -158,11 +167,11 @@ class Exchange(Asked):
         except GONE as gone:
             raise Lost from gone
 
-    async def head(self) -> tuple[int, dict[str, str]]:
+    async def head(self) -> tuple[int, Pairs]:
         event = await self._next()
         if not isinstance(event, h11.Response):
             raise Lost(repr(event))
-        return event.status_code, {k.decode(): v.decode() for k, v in event.headers}
+        return event.status_code, tuple(event.headers)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         while not isinstance(event := await self._next(), h11.EndOfMessage):

@@ -1,6 +1,7 @@
 """The scheduler of the simulation: trio's hook is there, and a seed decides who runs next."""
 
 import inspect
+import math
 
 import trio
 
@@ -41,6 +42,11 @@ def test_trio_still_has_the_private_names_that_this_rests_on() -> None:
     assert inspect.isfunction(inner.unrolled_run) is True
     assert inspect.isclass(inner.WaitTaskRescheduled) is True
     assert inner.CancelShieldedCheckpoint is scheduler.SHIELDED
+    assert inner.current_time is trio.current_time
+    assert inspect.isfunction(getattr(inner.CancelScope, scheduler.MOVED)) is True
+    assert {"_cancel_status", "_cancel_called", "_registered_deadline", "_deadline"} <= {
+        each.name for each in inner.CancelScope.__attrs_attrs__
+    }
     trio.run(program)
 
 
@@ -55,9 +61,32 @@ def test_without_seeding_trio_one_seed_gives_many_orders() -> None:
 
 
 def test_the_loop_of_trio_is_as_before_after_a_run() -> None:
-    before = trio._core._run.unrolled_run
+    def found() -> tuple[object, ...]:
+        inner = scheduler.INNER
+        moved = getattr(inner.CancelScope, scheduler.MOVED)
+        return inner.unrolled_run, inner.current_time, trio.current_time, trio.sleep, moved
+
+    before = found()
     order_of(3)
-    assert trio._core._run.unrolled_run is before
+    assert found() == before
+
+
+def test_a_scope_ends_at_the_deadline_it_was_given_last() -> None:
+    async def wait_until(*deadlines: float) -> float:
+        with trio.CancelScope(deadline=deadlines[0]) as scope:
+            for each in deadlines[1:]:
+                scope.deadline = each
+            await trio.sleep(50)
+        return trio.current_time()
+
+    async def program() -> list[float]:
+        ended = [await wait_until(3), await wait_until(9, 5), await wait_until(6, math.inf, 8)]
+        with trio.CancelScope(deadline=9) as scope:
+            scope.cancel()
+            await trio.sleep(50)
+        return [*ended, trio.current_time(), await wait_until(math.inf)]
+
+    assert scheduler.run(program, 1) == [3, 5, 8, 8, 58]
 
 
 def test_the_virtual_clock_moves_with_trio_and_costs_no_time() -> None:
