@@ -33,6 +33,7 @@ class Issuer:
         lives_s: of an access token.
         scope: that a tool call wants; "" for none.
         forms: what was posted, by path, in order.
+        clients: with the scope that their registration allows; None: any.
     """
 
     origin: str = ""
@@ -41,6 +42,7 @@ class Issuer:
     lives_s: int = 3600
     scope: str = ""
     forms: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    clients: dict[str, set[str] | None] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)  # that are good, with their scope
     refreshing: set[str] = field(default_factory=set)  # that are good
@@ -56,6 +58,9 @@ class Issuer:
     def authorize(self, url: str) -> dict[str, str]:
         """Be the page on which a person agrees; return what their browser brings back."""
         asked = {name: each[0] for name, each in parse_qs(urlsplit(url).query).items()}
+        allowed = self.clients.get(asked["client_id"])
+        if allowed is not None and not set(asked.get("scope", "").split()) <= allowed:
+            return {"error": "invalid_scope", "state": asked["state"], "iss": self.origin}
         self.made += 1
         code = f"code-{self.made}"
         self.codes[code] = asked
@@ -89,7 +94,9 @@ class Issuer:
         match path:
             case "/register":
                 self.made += 1
-                return "201 Created", {**json.loads(body), "client_id": f"client-{self.made}"}
+                name, told = f"client-{self.made}", json.loads(body)
+                self.clients[name] = set(told["scope"].split()) if "scope" in told else None
+                return "201 Created", {**told, "client_id": name}
             case "/token":
                 return self.token(self.forms[-1][1])
             case "/revoke":
@@ -165,8 +172,3 @@ async def issuing(**how: Any) -> AsyncIterator[Issuer]:
         issuer.origin = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
         yield issuer
         nursery.cancel_scope.cancel()
-
-
-def authorization(url: str) -> dict[str, str]:
-    """Return what an authorization URL asks."""
-    return {name: each[0] for name, each in parse_qs(urlsplit(url).query).items()}

@@ -18,7 +18,7 @@ from runtime.settings import Server
 from specs.requirements import requirement
 from specs.support.faults import break_the_audit
 from specs.support.mcp_http import Asked
-from specs.support.mcp_issuer import ISSUER, RESOURCE, Issuer, authorization, issuing
+from specs.support.mcp_issuer import ISSUER, RESOURCE, Issuer, issuing
 from specs.support.mcp_people import ANN, LIMIT_S, SERVERS, Person, World
 from specs.support.server import service
 from transports.egress import guard
@@ -323,19 +323,24 @@ async def test_a_refresh_that_is_refused_asks_the_person_and_nobody_else(tmp_pat
 
 
 @requirement("mcp.sign-in.scope")
-async def test_what_was_not_allowed_is_asked_for_at_the_next_sign_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["", "lamps:see"], ids=["any", "less"])
+async def test_what_was_not_allowed_is_asked_for_at_the_next_sign_in(
+    tmp_path: Path, first: str
+) -> None:
     async with beside_an_issuer(tmp_path, scope="lamps:light") as (world, issuer):
+        usual = issuer.answer("get", RESOURCE, b"")[1]
+        issuer.strange[RESOURCE] = ("200 OK", usual | {"scopes_supported": first.split() or None})
         await signed_in(world, issuer)
         with pytest.raises(UpstreamSaid) as refused:
             await world.call("mcp/small/echo", text="x")
-        needs = await state_of(world)
-        page, cookie = await begun(world)
-        await world.running.stranger(cookie).get(BACK, params=issuer.authorize(page))
+        again = await state_of(world), (await signed_in(world, issuer)).status_code
         outcome = await world.call("mcp/small/echo", text="lit")
 
-        assert (refused.value.extensions["code"], needs) == ("sign-in-needed", "needs-sign-in")
-        assert authorization(page)["scope"] == "lamps:light"
+        assert refused.value.extensions["code"] == "sign-in-needed"
+        assert again == ("needs-sign-in", 303)
+        assert [*issuer.tokens.values()] == [first, f"{first} lamps:light".strip()]
         assert [getattr(each, "text", "") for each in outcome.content] == ["lit"]
+        assert len(issuer.clients) == 1 + bool(first)  # one that allows less is made anew
 
 
 @requirement("mcp.sign-out")

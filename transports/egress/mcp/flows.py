@@ -35,7 +35,7 @@ from mcp.shared.auth import (
     OAuthMetadata,
     ProtectedResourceMetadata,
 )
-from pydantic import AnyUrl
+from pydantic import AnyUrl, Field, field_serializer
 
 from transports.egress import places
 from transports.egress.denial import Denied
@@ -77,18 +77,29 @@ class Stored(OAuthClientProvider):
         return refreshed
 
 
+class Registration(OAuthClientMetadata):
+    """What is registered; its scope is also what was found missing: an issuer may allow no more."""
+
+    wanted: str | None = Field(default=None, exclude=True)
+
+    @field_serializer("scope")
+    def _all(self, scope: str | None) -> str | None:
+        return union_scopes(scope, self.wanted)
+
+
 class PersonFlow(Stored):
     """A person signs in."""
 
     def __init__(self, url: str, access: Person, vault: Vault) -> None:
+        self._registration = Registration(
+            client_name=access.client_name,
+            redirect_uris=[AnyUrl(access.redirect_uri)],
+            grant_types=["authorization_code", "refresh_token"],
+            response_types=["code"],
+        )
         super().__init__(
             server_url=url,
-            client_metadata=OAuthClientMetadata(
-                client_name=access.client_name,
-                redirect_uris=[AnyUrl(access.redirect_uri)],
-                grant_types=["authorization_code", "refresh_token"],
-                response_types=["code"],
-            ),
+            client_metadata=self._registration,
             storage=vault,
             redirect_handler=self._show,
             callback_handler=self._returned,
@@ -98,6 +109,7 @@ class PersonFlow(Stored):
 
     async def _initialize(self) -> None:
         await super()._initialize()
+        self._registration.wanted = self.vault.grant.wanted
         if self._access.client_id:
             self.context.client_info = _registered(self._access)
 
@@ -141,8 +153,8 @@ class PersonFlow(Stored):
         metadata = self.context.oauth_metadata
         if metadata and "S256" not in (metadata.code_challenge_methods_supported or ()):
             raise OAuthFlowError("The authorization server does not say that it takes PKCE.")
-        registration = self.context.client_metadata
-        registration.scope = union_scopes(registration.scope, self.vault.grant.wanted)
+        registration = self._registration
+        registration.scope = union_scopes(registration.scope, registration.wanted)
         return await super()._perform_authorization_code_grant()
 
     async def _show(self, url: str) -> None:

@@ -65,7 +65,7 @@ class Vault:
         Args:
             url: of the server: what was kept for another of this name is void.
             anew_at: somebody signs in anew and comes back to this URI: the tokens there were are
-                not used, nor a registration of another URI.
+                not used, nor a registration of another URI, or one that allows less than is wanted.
         """
         self.grant = Grant(url=url)
         self._kept, self._now_ms, self._anew_at = kept, now_ms, anew_at
@@ -141,6 +141,8 @@ class Vault:
         if self._anew_at is not None:
             client = self.grant.client or {}
             known = self._anew_at in (client.get("redirect_uris") or ())
+            allowed, wanted = client.get("scope"), set((self.grant.wanted or "").split())
+            known &= allowed is None or wanted <= set(allowed.split())
             self.note(tokens=None, expires_at_ms=None, client=client if known else None)
 
     async def _keep(self) -> None:
