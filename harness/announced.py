@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from harness import setup
 
@@ -17,14 +18,21 @@ NOTHING: Mapping[str, str] = {}
 
 
 @contextmanager
-def started(command: Sequence[str], env: Mapping[str, str] = NOTHING) -> Iterator[str]:
-    """Run a program and yield its url; after the block its stdin ends, and so does it."""
+def started(
+    command: Sequence[str], env: Mapping[str, str] = NOTHING, said: IO[bytes] | None = None
+) -> Iterator[str]:
+    """Run a program and yield its url; after the block its stdin ends, and so does it.
+
+    Args:
+        said: gets what it says on stderr; None: whoever sees ours.
+    """
     with subprocess.Popen(
         command,
         cwd=setup.ROOT,
         env={**os.environ, "RUNCHAT_LOG__LEVEL": "warning", **env},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=said,
     ) as program:
         assert program.stdout is not None
         try:

@@ -28,7 +28,8 @@ Scenario: TypeAlias = Callable[[Stage], Awaitable[None]]
 HERE = Path(__file__).parent
 KEPT = setup.VENV / "conformance" / "oauth"
 NODE_PACKAGE = "oidc-provider@9.13.3"
-SCENARIO_S = 120
+SCENARIO_S = 180
+MISSING = "node 20 or newer, or its own packages, are missing"
 ALL: Mapping[str, Scenario] = {**OF_MCP}
 USAGE = "usage: python3 -m harness conformance oauth [WORDS]"
 
@@ -56,32 +57,33 @@ async def prove(provider: Provider, words: str, tally: Tally) -> None:
 async def outcome(stage: Stage, name: str, scenario: Scenario, tally: Tally) -> str:
     """Play one scenario; return the line that tells how it went."""
     who = stage.provider
-    if why := who.lacks.get(name):
-        return tally.note(who.name, name, "not asked", why)
     try:
+        await stage.lives()
         with trio.fail_after(SCENARIO_S):
             await scenario(stage)
     except NotOffered as left:
         return tally.note(who.name, name, "not asked", str(left))
     except (Wrong, httpx.HTTPError, LookupError, trio.TooSlowError) as wrong:
+        print(stage.words(), file=sys.stderr)
         return tally.note(who.name, name, "failed", f"{type(wrong).__name__}: {wrong}")
     return tally.note(who.name, name, "passed")
 
 
 def providers() -> Iterator[Provider]:
     """Yield each provider that can be had; say which cannot."""
-    if (node := oidc_provider()) is not None:
-        yield Provider(name="oidc-provider", command=(node, str(KEPT / "node" / PROGRAM)))
-    else:
-        print(f"skipped: {NODE_PACKAGE}, or node 20 for it, is missing", file=sys.stderr)
+    for name, command, life_s in (
+        ("oidc-provider", oidc_provider(), 3),
+        ("nanoidp", nanoidp(), 60),
+    ):
+        if command is None:
+            print(f"skipped: {name}, since {MISSING}", file=sys.stderr)
+        else:
+            yield Provider(name=name, command=command, life_s=life_s)
 
 
-PROGRAM = "oidc_provider.mjs"
-
-
-def oidc_provider() -> str | None:
-    """Return the node that finds it; None where one of them cannot be had."""
-    folder, found = KEPT / "node", installing.node_and_npm()
+def oidc_provider() -> tuple[str, ...] | None:
+    """Return what starts it; None where it cannot be had."""
+    folder, found, program = KEPT / "node", installing.node_and_npm(), "oidc_provider.mjs"
     if found is None:
         return None
     node, npm = found
@@ -90,5 +92,19 @@ def oidc_provider() -> str | None:
             folder, npm, (NODE_PACKAGE,), options=("--ignore-scripts",)
         )
         if there:  # node finds packages beside the file that asks for them
-            shutil.copy(HERE / PROGRAM, folder)
-    return node if there else None
+            shutil.copy(HERE / program, folder)
+    return (node, str(folder / program)) if there else None
+
+
+def nanoidp() -> tuple[str, ...] | None:
+    """Return what starts it; None where it cannot be had."""
+    folder, listed = KEPT / "python", HERE / "nanoidp.txt"
+    packages = listed.read_text(encoding="utf-8").split()
+    python = str(folder / "bin" / "python")
+    make = [sys.executable, "-m", "venv", str(folder)]
+    fill = [python, *setup.PIP, "install", "-q", "--no-deps", "-r", str(listed)]
+    with installing.alone(KEPT):
+        there = installing.installed(
+            folder, packages, lambda: installing.finishes(folder, make, fill)
+        )
+    return (python, str(HERE / "nanoidp_program.py")) if there else None

@@ -1,7 +1,9 @@
 // `oidc-provider` on a free port of loopback, as its users set it up, remembering what it was asked.
 //
 // Its own login and consent pages are on. One line says where it is; it ends when stdin does.
-// Beside the protocol it answers `/asked`: requests and tokens, which nobody else would hand out.
+// Beside the protocol it answers `/asked`: requests and tokens, which nobody else would hand out. It
+// takes at `/lives` how long its next tokens live, and at `/forget` an access token that is to be
+// void by itself: to revoke one by the protocol takes the refresh token with it.
 
 import http from "node:http";
 
@@ -66,6 +68,8 @@ function configuration() {
       },
     },
     cookies: { keys: [secret] },
+    // its own guard lets nothing of this machine be read, and Runchat is on this machine
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   };
 }
 
@@ -82,13 +86,23 @@ async function remembering(ctx, next) {
     ctx.body = { seconds };
     return;
   }
+  if (ctx.path === "/forget") {
+    const token = await provider.AccessToken.find(ctx.query.token);
+    const other = token ?? (await provider.ClientCredentials.find(ctx.query.token));
+    await other?.destroy();
+    ctx.body = { found: Boolean(other) };
+    return;
+  }
   await next();
+  if (ctx.path.endsWith("/introspection")) return;
   const form = ctx.oidc?.params ?? {};
   const body = ctx.body && typeof ctx.body === "object" && !ctx.body.pipe ? ctx.body : {};
   asked.push({
     path: ctx.path,
+    posted: ctx.method === "POST",
     grant: form.grant_type ?? "",
-    client: ctx.oidc?.client?.clientId ?? "",
+    client: body.client_id ?? ctx.oidc?.client?.clientId ?? "",
+    secret: body.client_secret ?? "",
     resource: form.resource ?? "",
     method: form.code_challenge_method ?? "",
     verifier: Boolean(form.code_verifier),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +25,16 @@ def same(what: str, found: Any, wanted: Any) -> None:
     """
     if found != wanted:
         raise Wrong(f"{what}: {found!r}, not {wanted!r}")
+
+
+def some(what: str, found: Sized) -> None:
+    """Hold that there is one at least.
+
+    Raises:
+        Wrong: there is none.
+    """
+    if not found:
+        raise Wrong(f"{what}: none")
 
 
 @dataclass(slots=True, kw_only=True)
