@@ -29,8 +29,8 @@ LOG_SAID_CHARS = 200  # of what a library logs, which may have put anything into
 LOOP_LAG_SAMPLE_S = 0.5  # between two measures of the loop's lag; two a second cost nothing
 
 # --- runtime: log ---
-FIRST_READ_EVENTS_MAX = 16  # of a reader's first read: who comes back sees something at once
-READ_GROWTH = 4  # each read may return so many times more: one that leaves again has cost little
+FIRST_READ_EVENTS_MAX = 4  # of a reader's first read: who comes back sees something at once
+READ_GROWTH = 2  # each read may return so many times more: one that leaves again has cost little
 READ_EVENTS_MAX = 1000  # events a read returns at most, so that tiny events do not hold the loop
 PAGE_BYTES = 64 * 1024  # bytes a reader takes a turn; then it lets others run
 TAIL_STREAM_BYTES = 1024 * 1024  # shared tail of a live stream; who is further behind reads the log

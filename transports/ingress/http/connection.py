@@ -176,11 +176,14 @@ class Connection:
         while True:
             if self._waits:
                 await trio.lowlevel.wait_readable(plain)
-            self._waits = True
+            waited, self._waits = self._waits, True
             try:
-                return os.read(plain.fileno(), RECEIVE_BYTES)
+                data = os.read(plain.fileno(), RECEIVE_BYTES)
             except BlockingIOError:
                 continue
+            more = len(data) == RECEIVE_BYTES  # is there, most often, and read without a wait, once
+            self._waits = not (waited and more)
+            return data
 
     async def _send(self, event: Event) -> None:
         """Take an event of Hypercorn's protocol code: bytes, the end, or a change of idleness."""

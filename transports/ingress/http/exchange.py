@@ -204,9 +204,13 @@ async def _no_push(_path: str, _headers: Headers) -> None:
 
 
 async def _send_answer(response: Any, headers: Pairs, send: Send, line: Line | None) -> None:
-    status = response.status_code
+    status, whole = response.status_code, response.response
     await send({"type": "http.response.start", "status": status, "headers": headers})
     headers.clear()  # Hypercorn keeps the message for its access log
+    if isinstance(whole, DataBody):
+        data = whole.data[whole.begin : whole.end]
+        await send({"type": "http.response.body", "body": data, "more_body": False})
+        return
     if response.content_length is not None or status != HTTPStatus.OK:
         line = None
     async with response.response as body:

@@ -214,8 +214,12 @@ def _encode(known: Operation, result: Any) -> Response:
     return response
 
 
+class Empty(Response):
+    """An answer without a body, and so without a media type."""
+
+    default_mimetype = None  # type: ignore[assignment]  # as werkzeug has it
+
+
 def empty(status: int) -> Response:
-    """Return an answer without a body, and so without a media type."""
-    response = Response(b"", status)
-    del response.headers["Content-Type"]
-    return response
+    """Return an answer without a body."""
+    return Empty(b"", status)
