@@ -44,7 +44,8 @@ PROGRAMS: Mapping[str, int] = {  # each with how many checks it makes
     "node.mjs": 16,
 }
 CHECK_S = 120
-QUIETLY = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}  # others' own
+QUIETLY = {"PYTHONWARNINGS": "ignore"}  # others' own
+KEEPING = {"PYTHONDONTWRITEBYTECODE": ""}  # what one of them compiled the next one need not
 MISSING = "node 20 or newer, or the clients' own packages"
 USAGE = "usage: python3 -m harness conformance clients"
 
@@ -80,7 +81,7 @@ def run(runner: str, program: str, url: str, wanted: int) -> int:
             stderr=subprocess.STDOUT,
             text=True,
             timeout=CHECK_S,
-            env=os.environ | {"BASE": url} | QUIETLY,
+            env=os.environ | {"BASE": url} | QUIETLY | KEEPING,
         )
         words = done.stdout
     except subprocess.TimeoutExpired:
@@ -101,8 +102,9 @@ def python_packages() -> str | None:
     """Return the Python that has the clients; None where they cannot be had."""
     folder = KEPT / "python"
     python = str(folder / "bin" / "python")
-    make = [sys.executable, "-m", "venv", str(folder)]
-    fill = [python, *setup.PIP, "install", "-q", *PYTHON_PACKAGES]
+    make = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    pip = [sys.executable, *setup.PIP, "--python", python]  # ours: one less to be put in
+    fill = [*pip, "install", "-q", "--no-compile", *PYTHON_PACKAGES]  # most is never imported
     with installing.alone(KEPT):
         there = installing.installed(
             folder, PYTHON_PACKAGES, lambda: installing.finishes(folder, make, fill)
