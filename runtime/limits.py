@@ -157,6 +157,7 @@ TOOLS_LIST_S = 10.0  # a source that has not listed its tools by then has none f
 # --- egress ---
 UNMETERED_JOBS_MAX = 1024  # answers at once of a provider that costs nothing but our own time
 MADE_PARTS_BURST = 64  # parts made here without a pause; then the loop is let go
+FIRST_EVENTS = (1, 2, 4)  # of an answer: the others have a turn behind each, to tell the first word
 MADE_CHARS_BURST = 64 * 1024  # characters made here without a pause
 SYNTHETIC_DELTAS_MAX = 1_000_000  # contract, section 7
 SYNTHETIC_CHARS_MAX = 64 * 1024  # of one delta; contract, section 7

@@ -361,6 +361,28 @@ async def test_small_events_that_come_at_once_do_not_hold_the_loop() -> None:
     assert turns > 2000 / 128
 
 
+async def test_the_first_words_go_their_way_before_the_rest_of_a_read_is_looked_at() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    script = Script(text="word " * 40, split_bytes=1 << 16)
+    async with reaching(script) as (provider, _), trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        async with aclosing(provider.answer(asking(provider))) as answer:
+            # turns that the others had had, at each word
+            seen = [turns async for part in answer if isinstance(part, Delta)]
+        nursery.cancel_scope.cancel()
+
+    assert len(seen) == 40
+    assert seen[5] - seen[0] >= 1  # of two; who is first in a turn, chance says
+    assert seen[39] - seen[5] == 0
+
+
 @asynccontextmanager
 async def in_memory(script: Script, first_byte_s: float = 5.0) -> AsyncIterator[Compatible]:
     """Yield a provider whose upstream is not on a network: the clock may jump."""

@@ -316,7 +316,8 @@ async def _events(
 ) -> AsyncGenerator[str, None]:
     """Yield payloads until the answer is done, the body ends, or a while after its own end.
 
-    What the end of the body cut in its middle is left out: that half was never said.
+    What the end of the body cut in its middle is left out: that half was never said. Hundreds of
+    events can come in one read: the first go their way before the rest is looked at.
     """
     decoder, chunks, came = SseDecoder(), response.aiter_raw(), 0
     while not answer.is_done:
@@ -327,11 +328,11 @@ async def _events(
         if waiting.cancelled_caught and not answer.reason:
             raise patience.lost()
         for event in decoder.close() if chunk is None else decoder.feed(chunk):
-            came += 1
-            if not came % limits.MADE_PARTS_BURST:  # hundreds of small events can come in one read
-                await trio.lowlevel.checkpoint()
             if chunk is not None or _is_whole(event.data):
                 yield event.data
+            came += 1
+            if came in limits.FIRST_EVENTS or not came % limits.MADE_PARTS_BURST:
+                await trio.lowlevel.checkpoint()
         if chunk is None:
             return
     await _finish(chunks)
