@@ -120,7 +120,7 @@ class Tree:
                 hub=hub,
                 reader=store.reader,
                 beneath=own.reader,
-                writer=LoopWriter(store.writer, log, hub),
+                writer=LoopWriter(store.writer, log, hub, gathers=False),
                 catalog=own.catalog,
                 metrics=own.metrics,
                 starts_jobs=own.starts_jobs,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from store import audit
 from store.audit import AuditEntry
@@ -58,6 +58,7 @@ def erase_in_memory(database: Database, names: Sequence[str], jobs: Sequence[str
     doomed = {row[0] for row in _of(database, "SELECT id FROM stream WHERE name", names)}
     homes = [row[0] for row in _of(database, "SELECT conversation_id FROM job WHERE id", jobs)]
     database.conn.create_function("erasing", 1, lambda stream: int(stream in doomed))
+    _look_after(database, "OFF")  # for each job all messages would be read: none of its own is left
     database.conn.set_authorizer(authorizer("eraser"))
     try:
         with transaction(database):
@@ -66,8 +67,15 @@ def erase_in_memory(database: Database, names: Sequence[str], jobs: Sequence[str
                 _of(database, f"DELETE FROM {place}", jobs)  # noqa: S608 - our own
             _of(database, "DELETE FROM conversation WHERE id", homes)
     finally:
+        _look_after(database, "ON")
         database.conn.set_authorizer(authorizer("writer"))
         database.conn.create_function("erasing", 1, lambda _stream: 0)
+
+
+def _look_after(database: Database, keys: Literal["ON", "OFF"]) -> None:
+    """Have foreign keys looked after, or not; nobody else may, so the authorizer is taken away."""
+    database.conn.set_authorizer(None)
+    database.execute(f"PRAGMA foreign_keys={keys}")
 
 
 def _of(database: Database, sql: str, values: Sequence[str]) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from runtime.caller import Caller
@@ -40,6 +41,7 @@ class JobRow:
 
 
 NAMES = tuple(field.name for field in fields(JobRow))
+VALUES = attrgetter(*NAMES)
 SELECT = f"SELECT {', '.join(NAMES)} FROM job"  # noqa: S608 - our own columns
 INSERT = f"INSERT INTO job ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
 
@@ -52,7 +54,7 @@ END = (
 
 def insert(db: Database, row: JobRow) -> None:
     """Keep a new job; its stream is made by `event_log.create_stream`."""
-    db.execute(INSERT, tuple(getattr(row, name) for name in NAMES))
+    db.execute(INSERT, VALUES(row))
 
 
 def set_running(db: Database, id: str, started_at_ms: int) -> None:

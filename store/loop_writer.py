@@ -1,4 +1,4 @@
-"""The writer of the simulation: the same transactions as the thread's, made in the loop itself.
+"""The writer of a store in memory: the same transactions as the thread's, made in the loop itself.
 
 The first task to write lets the others run once, so that batches form, and then commits for all.
 """
@@ -24,12 +24,20 @@ R = TypeVar("R")
 class LoopWriter:
     """The `store.writer.Writer` without a thread; deterministic under trio's seeded scheduler."""
 
-    def __init__(self, database: Database, log: EventLog, hub: Hub) -> None:
+    def __init__(
+        self, database: Database, log: EventLog, hub: Hub, *, gathers: bool = True
+    ) -> None:
+        """Take over the database.
+
+        Args:
+            gathers: whether to wait for company; in memory a commit alone costs as little.
+        """
         self.committer = Committer(database)
         self._log, self._hub = log, hub
         self._waiting: list[Pending[Any]] = []
         self._committing = False
         self._closed = False
+        self._gathers = gathers
 
     async def write(self, write: Write[R]) -> R:
         """Return what `rows` returned, once it is committed and announced. See `Writer.write`."""
@@ -47,7 +55,8 @@ class LoopWriter:
         self._committing = True
         try:
             while self._waiting:
-                await trio.lowlevel.cancel_shielded_checkpoint()
+                if self._gathers:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
                 batch = self._waiting[: limits.BATCH_WRITES_MAX]
                 del self._waiting[: limits.BATCH_WRITES_MAX]
                 outcomes = self.committer.commit([each.write for each in batch])

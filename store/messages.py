@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
@@ -37,6 +38,7 @@ class MessageRow:
 
 
 NAMES = tuple(field.name for field in fields(MessageRow))
+VALUES = attrgetter(*NAMES)
 SELECT = f"SELECT {', '.join(NAMES)} FROM message"  # noqa: S608 - our own columns
 SLOTS = ", ".join(f"?{number}" for number in range(1, len(NAMES) + 1))
 INSERT = f"INSERT INTO message ({', '.join(NAMES)}) SELECT {SLOTS} WHERE ?1 IS NOT NULL"
@@ -44,7 +46,7 @@ INSERT = f"INSERT INTO message ({', '.join(NAMES)}) SELECT {SLOTS} WHERE ?1 IS N
 
 def insert(db: Database, row: MessageRow) -> None:
     """Keep a new message."""
-    db.execute(INSERT, tuple(getattr(row, name) for name in NAMES))
+    db.execute(INSERT, VALUES(row))
     let_go(db, INSERT, len(NAMES), len(row.parts))
 
 

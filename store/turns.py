@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from runtime.caller import Caller
@@ -50,6 +51,7 @@ class ThreadItemRow:
 
 
 NAMES = tuple(field.name for field in fields(TurnRow))
+VALUES = attrgetter(*NAMES)
 SLOTS = ", ".join(f"?{number}" for number in range(1, len(NAMES) + 1))
 SELECT = f"SELECT {', '.join(f'turn.{name}' for name in NAMES)} FROM turn"  # noqa: S608 - our own
 INSERT = f"INSERT INTO turn ({', '.join(NAMES)}) SELECT {SLOTS} WHERE ?1 IS NOT NULL"
@@ -59,7 +61,7 @@ ITEMS = "SELECT thread, id, ordinal, value FROM thread_item"
 
 def insert(db: Database, row: TurnRow) -> None:
     """Keep a new turn, with its job's row."""
-    db.execute(INSERT, tuple(getattr(row, name) for name in NAMES))
+    db.execute(INSERT, VALUES(row))
     let_go(db, INSERT, len(NAMES), len(row.input))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -15,8 +16,20 @@ from specs.support.process import Served, served
 from specs.support.responses import Refused, socket
 from specs.support.scripted import Scripted
 from specs.support.server import service
+from store import messages
+from store.messages import MessageRow
 
 CANARY = "zq-canary-7f3a"
+ORPHAN = MessageRow(
+    id="msg_1",
+    conversation_id="conv_none",
+    job_id="job_none",
+    role="user",
+    parts=b"[]",
+    created_at_ms=1,
+    status="completed",
+    position=2,
+)
 
 
 def found_on_disk(data: Path, words: str) -> list[str]:
@@ -117,7 +130,12 @@ async def test_memory_is_bounded_and_the_oldest_leave() -> None:
         client = await running.client()
         made = [await api.create(client, str(n), store=False) for n in range(8)]
         kept = [(await client.get(f"/v1/responses/{each['id']}")).status_code for each in made]
+        reader = memory.spine.reader
+        orphans = reader.execute("PRAGMA foreign_key_check").fetchall()
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            messages.insert(reader, ORPHAN)
     assert (kept[0], kept[-1], kept.count(200) <= 4) == (404, 200, True)
+    assert orphans == []
 
 
 @requirement("responses.websocket")

@@ -266,6 +266,15 @@ def test_a_writer_whose_loop_is_gone_ends_quietly(tmp_path: Path) -> None:
     assert stopped.get(timeout=GATE_S) is True
 
 
+async def test_in_memory_a_write_waits_for_no_company(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        writer = LoopWriter(store.writer, SqliteEventLog(store.reader), Hub(), gathers=False)
+        with trio.CancelScope() as late:
+            late.cancel()  # whoever waits from here on does not get the answer
+            assert await writer.write(Write(rows=lambda _: 1)) == 1
+        assert late.cancelled_caught is False
+
+
 async def test_in_the_loop_batches_form_too(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         hub = Hub()

@@ -155,14 +155,15 @@ def own(wire: str, request: Request) -> tuple[Request, int]:
     Words stay; only the form that another provider gave them goes, and what nobody else can read.
     """
     kept: list[Input] = []
-    dropped = 0
+    dropped = foreign = 0
     for item in request.input:
         native = None if isinstance(item, PromptResult) else item.native
         if native is None or (native.wire == wire and native.model == request.model.name):
             kept.append(item)
             continue
+        foreign += 1
         dropped += isinstance(item, PromptOpaque | PromptReasoning)
         says_nothing = isinstance(item, PromptMessage) and item.content == (Text(text=""),)
         if not (says_nothing or isinstance(item, PromptOpaque | PromptResult)):
             kept.append(replace(item, native=None))
-    return replace(request, input=tuple(kept)), dropped
+    return replace(request, input=tuple(kept)) if foreign else request, dropped
