@@ -25,15 +25,21 @@ from actors.ending import Ending, stream_of
 from actors.job import Finished
 from actors.job_rows import Birth, Death, first_records
 from actors.job_state import verdict_for
-from actors.job_view import view_of_ended
 from actors.spine import Spine
 from actors.views import JobView
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
 from runtime.events import Data, JobCurrent, JobEnded, TextPart, records
-from runtime.problems import JobActive, JobChanged, NotFound, Problem, QueueFull, StoreUnavailable
-from runtime.problems import JobEnded as JobHasEnded
+from runtime.problems import (
+    JobActive,
+    JobChanged,
+    NotFound,
+    Problem,
+    QueueFull,
+    SequenceConflict,
+    StoreUnavailable,
+)
 from store import change, conversations, jobs
 from store.database import Database
 from store.jobs import JobRow
@@ -146,7 +152,8 @@ class Conversation(TrioActor):
             case Leave():
                 await self._leave(message.job_id)
             case Finished():
-                await self._conclude(message.job_id, None)
+                if message.job_id == self.current:
+                    await self._end(message.job_id, message.close)
             case Interrupt():
                 if self.current:
                     await self._conclude(self.current, verdict_for("shutdown"))
@@ -309,41 +316,33 @@ class Conversation(TrioActor):
             await self._commit_end(order.job_id, close, order)
             self.queue.remove(order.job_id)
             self.spine.traces.pop(order.job_id, None)
-        return self._aborted_view(order.job_id)
-
-    def _aborted_view(self, job_id: str) -> JobView:
-        row = jobs.get_any(self.spine.reader, job_id)
-        if row is None:
-            raise NotFound("No such job.")
-        if row.status != "aborted":
-            raise JobHasEnded(f"The job has ended as {row.status}.", job_status=row.status)
-        head = self.spine.log.head(stream_of(job_id))
-        return view_of_ended(row, head.sequence if head else 0)
+        return job_door.aborted(self.spine, order.job_id)
 
     async def _conclude(
-        self, job_id: str, verdict: JobEnded | None, order: AbortJob | None = None
+        self, job_id: str, verdict: JobEnded, order: AbortJob | None = None
     ) -> None:
         """End the current job and start the next.
 
         Args:
-            verdict: None takes the provider's own end, which wins over `verdict` if it came first.
+            verdict: the provider's own end wins over it if it came first.
             order: the caller's wish, which is audited and answered.
         """
         if job_id != self.current:
             return
         close = await job_door.prepare_end(self.spine, job_id, verdict)
-        if close is None:
-            return
+        if close is not None:
+            await self._end(job_id, close, order)
+
+    async def _end(self, job_id: str, close: Ending, order: AbortJob | None = None) -> None:
+        """Commit the end of the current job, tell it, and start the next."""
         kept_for = order if close.verdict.status == "aborted" else None  # else: refused, not obeyed
         try:
             await self._commit_end(job_id, close, kept_for)
-        except StoreUnavailable:
+        except BaseException as failure:
             await job_door.settle(self.spine, job_id, committed=False)
-            if order is None:  # nobody asked for this end: the job tells again later
+            # nobody asked for this end: the job tells it again later, or has begun anew since
+            if order is None and isinstance(failure, StoreUnavailable | SequenceConflict):
                 return
-            raise
-        except BaseException:
-            await job_door.settle(self.spine, job_id, committed=False)
             raise
         await job_door.settle(self.spine, job_id, committed=True)
         self.row = None

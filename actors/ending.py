@@ -101,10 +101,11 @@ async def fold_log(log: EventLog, job_id: str) -> JobState:
     """Return the fold of a job's log as it stands, letting others run between pages."""
     state = JobState()
     while segments := log.read(stream_of(job_id), after=state.head):
+        if state.head:
+            await trio.lowlevel.checkpoint()
         for segment in segments:
             for each in segment.records:
                 job_state.fold(state, each.sequence, each.kind, decode(each.body)["data"])
-        await trio.lowlevel.checkpoint()
     return state
 
 

@@ -53,9 +53,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareEnd:
-    """Stop, and answer with the Ending to commit. `verdict` None: the provider's own end."""
+    """Stop, and answer with the Ending to commit: of the provider's own end where that came."""
 
-    verdict: JobEnded | None
+    verdict: JobEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +77,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """Told to the conversation: the provider has ended; ask me to PrepareEnd."""
+    """Told to the conversation: the provider has ended; this is to be committed."""
 
     job_id: str
+    close: Ending
 
 
 Message: TypeAlias = PrepareEnd | Settle | Look | Report | CallLost | tool_loop.Message
@@ -90,7 +91,7 @@ class Phase(Enum):
 
     ANSWERING = auto()
     CALLING = auto()  # the model waits for its tools
-    FINISHED = auto()  # the provider has ended; the conversation has been told
+    FINISHED = auto()  # the provider has ended; the conversation has been told to commit the end
     ENDING = auto()  # the last events are being committed
     ENDED = auto()
 
@@ -130,8 +131,8 @@ class Job(TrioActor):
         self.tools.start()
 
     def idle(self) -> bool:
-        """Stay until the end is committed; whoever prepared it may have crashed before Settle."""
-        if self.phase is Phase.ENDING:
+        """Stay until the end is committed; whoever committed it may have crashed before Settle."""
+        if self.phase in {Phase.FINISHED, Phase.ENDING}:
             head = self.spine.log.head(self.stream)
             return head is not None and head.ended
         return self.phase is Phase.ENDED
@@ -166,7 +167,9 @@ class Job(TrioActor):
                 return await self._prepare_end(message.verdict)
             case Settle():
                 await self._settle(committed=message.committed)
-            case Look():
+            case Look():  # an end that is not committed is none
+                if self.phase in {Phase.FINISHED, Phase.ENDING}:
+                    return view(self.row, await ending.fold_log(self.spine.log, self.job_id))
                 return view(self.row, self.state)
             case Report():
                 await self._report()
@@ -237,7 +240,8 @@ class Job(TrioActor):
         )
         order = Generate(job=self.actor_ref, call=self.call, owner=self.owner, request=request)
         endpoint = await self.spine.providers.find(provider.endpoint)
-        self.life.start_soon(self._see_taken, endpoint.ask(order, block=False), order.call)
+        reply: Reply = endpoint.ask(order, block=False)
+        reply.when_failed(partial(self._not_taken, order.call))
 
     def _prompt(self, model: Model) -> Prepared:
         """Return what the model is asked: the turn of a front, or the conversation so far."""
@@ -261,12 +265,10 @@ class Job(TrioActor):
         wanted = NOTHING_MORE if self.tools is None else self.tools.wanted()
         return prompt.fit(told, model, options), wanted, options
 
-    async def _see_taken(self, reply: Reply, call: str) -> None:
-        """See that the endpoint took the call; not awaited by us: it may pause after a crash."""
-        try:
-            await reply
-        except Exception:  # a bug of the provider's actor costs it a life, and this job its call
-            log.exception("call_not_taken", job_id=self.job_id)
+    def _not_taken(self, call: str, error: BaseException) -> None:
+        """A bug of the provider's actor costs it a life, and this job its call."""
+        log.error("call_not_taken", job_id=self.job_id, exc_info=error)
+        with suppress(ActorDeadError, MailboxFull):
             self.actor_ref.tell(CallLost(call=call))
 
     async def append(
@@ -315,29 +317,32 @@ class Job(TrioActor):
 
     def _finish(self, end: End) -> None:
         self.phase, self.verdict = Phase.FINISHED, job_state.verdict_of(end)
+        told = Finished(job_id=self.job_id, close=self._close_with(self.verdict))
         home = self.spine.conversations.alive(self.row.conversation_id)
-        if home is None:  # it may be starting, and wait for this actor
-            self.life.start_soon(self._tell_finished)
-            return
-        try:
-            home.tell(Finished(job_id=self.job_id))
-        except (ActorDeadError, MailboxFull):
-            self.life.start_soon(self._tell_finished)
+        with suppress(ActorDeadError, MailboxFull):
+            if home is not None:
+                home.tell(told)
+                return
+        self.life.start_soon(self._tell_finished)  # it may be starting, and wait for this actor
 
     async def _tell_finished(self) -> None:
-        told = Finished(job_id=self.job_id)
-        await self.spine.conversations.tell(self.row.conversation_id, told)
+        if self.close is not None:
+            told = Finished(job_id=self.job_id, close=self.close)
+            await self.spine.conversations.tell(self.row.conversation_id, told)
 
-    async def _prepare_end(self, verdict: JobEnded | None) -> Ending | None:
+    def _close_with(self, verdict: JobEnded) -> Ending:
+        now_ms = self.spine.clock.now_ms()
+        self.close = ending.make(
+            self.job_id, self.state, verdict, now_ms, before=self.last, rows=self.last_rows
+        )
+        return self.close
+
+    async def _prepare_end(self, verdict: JobEnded) -> Ending | None:
         """Close the provider's connection first, then say how the log ends.
 
-        An end of the provider's own that came before wins. None: it has ended already, or there
-        is nothing to end.
+        An end of the provider's own that came before wins. None: it has ended already.
         """
         if self.phase is Phase.ENDED:
-            return None
-        chosen = self.verdict or verdict
-        if chosen is None:
             return None
         if self.phase is Phase.ANSWERING:
             await self._close_call()
@@ -345,11 +350,7 @@ class Job(TrioActor):
             self.phase = Phase.ENDING
             await self.tools.cancel()
         self.phase = Phase.ENDING
-        now_ms = self.spine.clock.now_ms()
-        self.close = ending.make(
-            self.job_id, self.state, chosen, now_ms, before=self.last, rows=self.last_rows
-        )
-        return self.close
+        return self.close if self.close and self.verdict else self._close_with(verdict)
 
     async def _close_call(self) -> None:
         if not self.call:
@@ -364,7 +365,7 @@ class Job(TrioActor):
 
     async def _settle(self, *, committed: bool) -> None:
         """The log has its end; or nothing has happened: then the answer begins again."""
-        if self.phase is not Phase.ENDING:
+        if self.phase not in {Phase.FINISHED, Phase.ENDING}:
             return
         if committed:
             self.phase = Phase.ENDED
@@ -373,7 +374,6 @@ class Job(TrioActor):
             status, reason = self.row.status, self.row.reason
             log.info("job_ended", job_id=self.job_id, status=status, reason=reason)
         elif self.verdict:
-            self.state = await ending.fold_log(self.spine.log, self.job_id)
             self.phase = Phase.FINISHED
             self.life.start_soon(self._tell_finished_later)
         else:

@@ -13,15 +13,17 @@ import trio
 from pykka import ActorDeadError
 
 from actors import ending
-from actors.ending import Ending
+from actors.ending import Ending, stream_of
 from actors.job import PrepareEnd, Report, Settle
-from actors.job_state import verdict_for
+from actors.job_view import view_of_ended
 from actors.provider import Hush
 from actors.spine import Spine
+from actors.views import JobView
 from runtime import limits
 from runtime.caller import Caller
 from runtime.events import JobEnded
 from runtime.problems import Busy, LogCorrupt, MailboxFull, NotFound, Problem
+from runtime.problems import JobEnded as JobHasEnded
 from store import change, jobs
 from store.jobs import JobRow
 
@@ -47,11 +49,11 @@ async def wake(spine: Spine, row: JobRow) -> bool:
     return True
 
 
-async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> Ending | None:
+async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded) -> Ending | None:
     """Ask the job to stop and say how its log ends; where no actor lives, read the log.
 
     Args:
-        verdict: None takes the provider's own end, which wins over `verdict` if it came first.
+        verdict: the provider's own end wins over it if it came first.
 
     Raises:
         Busy: it does not answer now, since the store takes no writes; it goes on.
@@ -60,19 +62,19 @@ async def prepare_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> En
         try:
             close = await _told_to_end(spine, job_id, verdict)
         except (ActorDeadError, LogCorrupt, NotFound):
-            close = await from_log(spine, job_id, verdict or verdict_for("crashed"))
+            close = await from_log(spine, job_id, verdict)
         return close
     await settle(spine, job_id, committed=False)
     raise Busy("The job cannot be stopped now, since the store takes no writes.")
 
 
-async def _told_to_end(spine: Spine, job_id: str, verdict: JobEnded | None) -> Ending | None:
+async def _told_to_end(spine: Spine, job_id: str, verdict: JobEnded) -> Ending | None:
     """Ask the job, and have its provider's connection closed now: it may wait for a commit first.
 
     In this order: a job without its call that nobody asks for an end would wait for ever.
     """
     message = PrepareEnd(verdict=verdict)
-    if verdict is None or (job := spine.jobs.alive(job_id)) is None:
+    if (job := spine.jobs.alive(job_id)) is None:
         asked: Ending | None = await spine.jobs.ask(job_id, message)
         return asked
     reply = job.ask(message, block=False)
@@ -87,6 +89,21 @@ def _hush(spine: Spine, job_id: str) -> None:
     if provider is not None:
         with suppress(ActorDeadError, MailboxFull):
             provider.tell(Hush(job_id=job_id))
+
+
+def aborted(spine: Spine, job_id: str) -> JobView:
+    """Return what is shown of a job that was to be aborted.
+
+    Raises:
+        runtime.problems.JobEnded: it had come to another end.
+    """
+    row = jobs.get_any(spine.reader, job_id)
+    if row is None:
+        raise NotFound("No such job.")
+    if row.status != "aborted":
+        raise JobHasEnded(f"The job has ended as {row.status}.", job_status=row.status)
+    head = spine.log.head(stream_of(job_id))
+    return view_of_ended(row, head.sequence if head else 0)
 
 
 async def from_log(spine: Spine, job_id: str, verdict: JobEnded) -> Ending:

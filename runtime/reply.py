@@ -59,6 +59,16 @@ class Reply(pykka.Future[Any]):
         """Settle with a failure, without the ceremony of `set_exception`."""
         self._settle(None, error)
 
+    def when_failed(self, told: Callable[[BaseException], None]) -> None:
+        """Have `told` called with the failure, if there is one; in the thread that settles it."""
+
+        def look() -> None:
+            if self._error is not None:
+                told(self._error)
+
+        if not self._join(look):
+            look()
+
     def _settle(self, value: Any, error: BaseException | None) -> None:
         with self._lock:
             if self._settled or self._get_hook is not None:

@@ -54,6 +54,18 @@ async def test_a_task_settles_what_a_thread_waits_for() -> None:
     assert got == ["from a task"]
 
 
+def test_a_failure_is_told_when_it_comes_or_has_come_and_an_answer_is_not() -> None:
+    failed, answered, told = Reply(), Reply(), list[BaseException]()
+    failed.when_failed(told.append)
+    answered.when_failed(told.append)
+    why = ValueError("no")
+    failed.fail(why)
+    failed.when_failed(told.append)
+    answered.set(7)
+
+    assert told == [why, why]
+
+
 async def test_a_failure_is_raised_where_it_is_awaited() -> None:
     reply, other = Reply(), Reply()
     try:
