@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +75,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@cache
+def _contract() -> tuple[dict[str, Any], dict[tuple[str, str], Operation]]:
+    """Return the contract, and its operations by method and path: made once, nobody changes it."""
+    app = Quart("proof", static_folder=None)
+    mount(app)
+    operations = {(method, path): known for path, method, known in openapi.operations(app)}
+    return openapi.document(app, VERSION), operations
+
+
 class Proof:
     """Holds answers against the contract and notes what was shown.
 
@@ -84,15 +94,12 @@ class Proof:
 
     def __init__(self, oracle: Callable[[str, Any], Iterable[str]] = lambda _, __: ()) -> None:
         self._oracle = oracle
-        app = Quart("proof", static_folder=None)
-        mount(app)
-        self._document = openapi.document(app, VERSION)
-        self.operations = {(method, path): known for path, method, known in openapi.operations(app)}
+        self._document, self.operations = _contract()
         self._patterns = [
             (re.compile(re.sub(r"{\w+}", "[^/]+", path.replace("{path}", ".+"))), path)
             for path in sorted(self._document["paths"], key=breadth)
         ]
-        self._events = _Events()
+        self._events = _events()
         self._validators: dict[str, Draft202012Validator] = {}
         self.shown: set[Shown] = set()
         self.violations: list[str] = []
@@ -244,6 +251,12 @@ class _Events:
             return
         for error in validator.iter_errors(event):
             yield f"{event['kind']} {error.json_path}: {error.message}"
+
+
+@cache
+def _events() -> _Events:
+    """Return the validators: made once, as the contract is."""
+    return _Events()
 
 
 class _Answer:
