@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     except BadSettings as problem:
         print(f"serve-as: {problem.detail}", file=sys.stderr)
         return Exit.USAGE
-    telemetry.configure(format=settings.log.format, level=settings.log.level)
+    telemetry.configure(format=settings.log.format, level=settings.log.level, for_good=True)
     try:
         return trio.run(_serve, args, settings)
     except BaseException as group:  # noqa: BLE001  a bug is raised again

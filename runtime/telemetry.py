@@ -42,11 +42,14 @@ def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     stream: TextIO | None = None,
     clock: Clock | None = None,
+    for_good: bool = False,
 ) -> None:
     """Log from now on: our own events, and the warnings of the libraries.
 
     Args:
         stream: None is stderr; stdout belongs to what commands answer.
+        for_good: this process will not say it otherwise later. A logger is then put together once,
+            and not for each line, which costs twice what the line does.
     """
     dated = clock or SystemClock()
     target = Spool(sys.stderr) if stream is None else stream
@@ -64,7 +67,7 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=target),  # type: ignore[arg-type]  # a Spool has the two methods that are used
-        cache_logger_on_first_use=False,  # loggers are made at import, before the settings are read
+        cache_logger_on_first_use=for_good,
     )
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, Foreign)] + [Foreign()]

@@ -60,6 +60,18 @@ def test_a_line_is_one_json_object_with_time_level_and_fields() -> None:
     ]
 
 
+def test_a_logger_that_has_spoken_keeps_its_ways_where_they_are_said_for_good() -> None:
+    log, first, second = structlog.get_logger(), io.StringIO(), io.StringIO()
+    configure(format="json", stream=first, for_good=True)
+    log.info("one")
+    configure(format="json", stream=second, for_good=True)
+    log.info("two")
+    structlog.get_logger().info("three")
+
+    assert [line["event"] for line in logged(first)] == ["one", "two"]
+    assert [line["event"] for line in logged(second)] == ["three"]
+
+
 def test_a_line_for_a_person_stays_on_one_line_but_for_lists() -> None:
     stream = io.StringIO()
     configure(format="console", stream=stream, clock=Stopped())

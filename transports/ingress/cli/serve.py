@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     with unused():
         from runtime import telemetry  # noqa: PLC0415  slow, and for `serve` alone
 
-    telemetry.configure(format=settings.log.format, level=settings.log.level)
+    telemetry.configure(format=settings.log.format, level=settings.log.level, for_good=True)
     try:
         return trio.run(serve, args, settings, data_folder(args))
     except BaseException as group:  # noqa: BLE001  a bug is raised again
