@@ -3,7 +3,8 @@
 A token is asked for by form, with the client's secret in the header; an authorization code is bound
 to its verifier (PKCE S256). What the issuer answers is believed as far as it is a token for a
 bearer; its error is told by its code, never by its words.
-Source: RFC 6749 sections 4.1, 4.4, 5 and 6; RFC 7636; RFC 6750 section 2.1; RFC 7009.
+Source: RFC 6749 sections 4.1, 4.4, 5 and 6; RFC 7636; RFC 6750 section 2.1; RFC 7009; OpenID
+Connect Core section 11.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import quote_plus, urlencode, urljoin
+from urllib.parse import parse_qs, quote_plus, urlencode, urljoin, urlsplit
 
 import orjson
 
@@ -110,7 +111,12 @@ def shown(made: Made, auth: Auth, secrets: Mapping[str, Secret], token: str = ""
 
 
 def authorization_url(auth: Auth, *, redirect_uri: str, state: str, verifier: str) -> str:
-    """Return where a person gives their consent."""
+    """Return where a person gives their consent.
+
+    Who wants tokens for later has them asked each time: else OpenID has an issuer ignore the wish.
+    """
+    page = urlsplit(auth.authorization_url)
+    later = "offline_access" in auth.scope.split() and "prompt" not in parse_qs(page.query)
     digest = hashlib.sha256(verifier.encode()).digest()
     asked = {
         "response_type": "code",
@@ -120,6 +126,7 @@ def authorization_url(auth: Auth, *, redirect_uri: str, state: str, verifier: st
         "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
         "code_challenge_method": "S256",
         **({"scope": auth.scope} if auth.scope else {}),
+        **({"prompt": "consent"} if later else {}),
     }
     mark = "&" if "?" in auth.authorization_url else "?"
     return f"{auth.authorization_url}{mark}{urlencode(asked)}"
