@@ -19,6 +19,7 @@ import httpx
 import trio
 
 from harness import installing, setup
+from harness.oauth.action_scenarios import SCENARIOS as OF_ACTIONS
 from harness.oauth.mcp_scenarios import SCENARIOS as OF_MCP
 from harness.oauth.stage import Provider, Stage, standing
 from harness.oauth.tally import NotOffered, Tally, Wrong
@@ -30,7 +31,7 @@ KEPT = setup.VENV / "conformance" / "oauth"
 NODE_PACKAGE = "oidc-provider@9.13.3"
 SCENARIO_S = 180
 MISSING = "node 20 or newer, or its own packages, are missing"
-ALL: Mapping[str, Scenario] = {**OF_MCP}
+ALL: Mapping[str, Scenario] = {**OF_MCP, **OF_ACTIONS}
 USAGE = "usage: python3 -m harness conformance oauth [WORDS]"
 
 

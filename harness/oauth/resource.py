@@ -208,7 +208,7 @@ class Door:
         if CATS not in str(found.get("scope", "")).split():
             await _answer(send, 401, {"error": "invalid_token"}, 'Bearer error="invalid_token"')
             return
-        await _answer(send, 200, {"cats": ["Mia"], "of": found.get("sub", found.get("client_id"))})
+        await _answer(send, 200, {"cats": ["Mia"]})
 
 
 def _origin(checked: Checked) -> str:

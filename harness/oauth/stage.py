@@ -82,6 +82,11 @@ class Stage:
         """End Runchat, and start it on the same folder."""
         next(self.service)
 
+    async def metadata(self) -> Told:
+        """Return what the provider says of itself."""
+        found: Told = await _json(f"{self.issuer}/.well-known/openid-configuration")
+        return found
+
     async def asked(self) -> list[Told]:
         """Return what the provider was asked so far."""
         found: list[Told] = await _json(f"{self.issuer}/asked")
@@ -122,7 +127,7 @@ class Stage:
         return str((await self._as(client, "token_endpoint", form)).json().get("error"))
 
     async def _as(self, client: str, endpoint: str, form: Mapping[str, str]) -> httpx.Response:
-        metadata = await _json(f"{self.issuer}/.well-known/openid-configuration")
+        metadata = await self.metadata()
         made = {each["client"]: each["secret"] for each in await self.asked() if each["secret"]}
         public = client.startswith("https://") or (client in made and not made[client])
         secret = made.get(client, SECRET)
