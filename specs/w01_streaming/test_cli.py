@@ -191,6 +191,24 @@ def test_models_and_endpoints_name_what_can_be_asked(shared: Served) -> None:
 
 
 @requirement("cli.models")
+@requirement("models.own-facts")
+def test_an_admin_says_what_holds_of_a_model_and_takes_it_back(shared: Served) -> None:
+    at = ("--data", shared.data)
+    facts = ("context=4096", "abilities=tools,vision", "rates.input=0.25", "rates.output=2")
+    told = runchat("models", "set", "synthetic/tokens", *facts, *at)
+    wrong = runchat("models", "set", "synthetic/tokens", "context=many", *at)
+    taken = runchat("models", "unset", "synthetic/tokens", *at)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    line = "synthetic/tokens  endpoint=synthetic  context=4096  output_limit=unknown"
+    assert told.stdout == f"{line}  abilities=tools,vision\n"
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("runchat: /context: ")
+    assert (taken.returncode, taken.stdout, taken.stderr) == (0, "", "")
+    assert " context=4096 " not in runchat("models", *at).stdout
+
+
+@requirement("cli.models")
 def test_an_endpoint_is_tested_from_the_command_line(shared: Served) -> None:
     done = runchat("endpoints", "test", "echo", "--data", shared.data)
     assert (done.returncode, done.stderr) == (0, "")

@@ -189,7 +189,7 @@ def _export(commands: Commands) -> None:
 
 
 def _names(commands: Commands) -> None:
-    _listing(_add(commands, "models", "models:models", "list the models"))
+    _models(commands)
     command = _add(commands, "endpoints", "models:endpoints", "list and test where models answer")
     _listing(command)
     actions = command.add_subparsers(metavar="ACTION")
@@ -198,6 +198,20 @@ def _names(commands: Commands) -> None:
     test.add_argument("name", metavar="NAME", help="the endpoint")
     test.add_argument("--model", metavar="MODEL", help="whom to ask (default: its first)")
     _listing(test)
+
+
+def _models(commands: Commands) -> None:
+    command = _add(commands, "models", "models:models", "list the models, say what holds of one")
+    _listing(command)
+    actions = command.add_subparsers(metavar="ACTION")
+    _listing(_add(actions, "list", "models:models", "list the models"))
+    told = _add(actions, "set", "models:set_facts", "say what holds of a model; it wins (admins)")
+    forget = _add(actions, "unset", "models:forget_facts", "take back what was said (admins)")
+    for each in (told, forget):
+        each.add_argument("model", metavar="MODEL")
+        _listing(each)
+    words = "such as context=128000 abilities=tools,vision rates.input=0.25 rates.output=2"
+    told.add_argument("facts", nargs="+", metavar="FIELD=VALUE", help=words)
 
 
 def _mcp(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""`runchat models` and `runchat endpoints`: what can be asked, and where it answers."""
+"""`runchat models` and `runchat endpoints`: whom one can ask, where, and what holds of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,36 @@ import trio
 
 from transports.ingress.cli.endings import Exit
 from transports.ingress.cli.jobs import call
+from transports.ingress.cli.mcp import pairs
+
+COLUMNS = ("id", "endpoint", "context", "output_limit", "abilities")
+NUMBERS = frozenset({"context", "output_limit"})
+LISTS = frozenset({"abilities", "inputs", "efforts"})
 
 
 def models(args: argparse.Namespace) -> int:
     """Print the models: id, endpoint, context, output limit, abilities."""
-    return _print(args, "/api/models", ("id", "endpoint", "context", "output_limit", "abilities"))
+    return _print(args, "/api/models", COLUMNS)
+
+
+def set_facts(args: argparse.Namespace) -> int:
+    """Say what holds of a model, in place of what was said before; print the model."""
+    body: dict[str, Any] = {}
+    for name, value in pairs("set", args.facts).items():
+        outer, dot, inner = name.partition(".")
+        if dot:
+            body.setdefault(outer, {})[inner] = value
+        else:
+            body[name] = _fact(name, value)
+    view = trio.run(partial(call, args, "PUT", _path(args.model), body=body))
+    _line(args, view, COLUMNS)
+    return Exit.DONE
+
+
+def forget_facts(args: argparse.Namespace) -> int:
+    """Take back what was said of a model."""
+    trio.run(partial(call, args, "DELETE", _path(args.model)))
+    return Exit.DONE
 
 
 def endpoints(args: argparse.Namespace) -> int:
@@ -44,14 +69,29 @@ def test_endpoint(args: argparse.Namespace) -> int:
 
 def _print(args: argparse.Namespace, path: str, columns: tuple[str, ...]) -> int:
     """Print a line each: the first column bare, the others by their name."""
-    first, *others = columns
     for row in trio.run(partial(call, args, "GET", path))["items"]:
-        if args.json:
-            print(json.dumps(row, ensure_ascii=False))
-        else:
-            known = (f"{name}={_shown(row[name])}" for name in others if name in row)
-            print("  ".join((row[first], *known)))
+        _line(args, row, columns)
     return Exit.DONE
+
+
+def _line(args: argparse.Namespace, row: dict[str, Any], columns: tuple[str, ...]) -> None:
+    first, *others = columns
+    if args.json:
+        print(json.dumps(row, ensure_ascii=False))
+    else:
+        known = (f"{name}={_shown(row[name])}" for name in others if name in row)
+        print("  ".join((row[first], *known)))
+
+
+def _path(model: str) -> str:
+    return f"/api/models/{quote(model)}"
+
+
+def _fact(name: str, value: str) -> Any:
+    """Return a fact as the service takes it; what it cannot be, the service says."""
+    if name in LISTS:
+        return [each for each in value.split(",") if each]
+    return int(value) if name in NUMBERS and value.isdecimal() else value
 
 
 def _shown(value: Any) -> str:
