@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -394,7 +393,8 @@ async def test_nobody_signs_in_where_no_sign_in_is_wanted(tmp_path: Path) -> Non
 async def test_an_issuer_can_read_what_we_are_where_we_have_a_public_url(tmp_path: Path) -> None:
     public = Server(public_url="https://chat.example")
     async with service(data=tmp_path, settings=public) as running:
-        told = json.loads((await running.stranger().get("/api/mcp/client.json")).content)
+        answer = await running.stranger().get("/api/mcp/client.json")
 
-    assert told["client_id"] == "https://chat.example/api/mcp/client.json"
-    assert told["redirect_uris"] == ["https://chat.example/api/mcp/callback"]
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    assert answer.json()["client_id"] == "https://chat.example/api/mcp/client.json"
+    assert answer.json()["redirect_uris"] == ["https://chat.example/api/mcp/callback"]

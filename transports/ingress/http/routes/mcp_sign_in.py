@@ -9,6 +9,7 @@ from pydantic import Field
 from quart import Blueprint, Response
 
 from actors.mcp_sign_ins import OURSELVES, McpSignInView
+from actors.views import to_bytes
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import (
@@ -22,13 +23,14 @@ from runtime.problems import (
 )
 from transports.egress.mcp.servers import Returned
 from transports.ingress.http.context import services
-from transports.ingress.http.operation import Call, Nothing, empty, operation
+from transports.ingress.http.operation import JSON, Call, Nothing, empty, operation
 from transports.ingress.http.problems import NOTHING_HERE
 from transports.ingress.http.way_back import WayBack, arrived
 
 routes = Blueprint("mcp_sign_in", __name__, url_prefix="/api/mcp")
 BACK: Final = WayBack(path="/api/mcp/callback", cookie="runchat_mcp_sign_in")
 FAILURES: Final[tuple[type[Problem], ...]] = (UpstreamSaid, UpstreamLost)
+KEPT: Final = "public, max-age=300"  # an issuer has it from the page to the token, or not at all
 Text = Annotated[str, Field(max_length=limits.API_KEY_CHARS_MAX)]
 
 
@@ -103,15 +105,18 @@ async def finish_mcp_sign_in(call: Call[Nothing, BackQuery]) -> Response:
     answers=McpClientMetadata,
     problems=(NotFound,),
 )
-async def read_mcp_client(_: Call[Nothing, Nothing]) -> McpClientMetadata:
+async def read_mcp_client(_: Call[Nothing, Nothing]) -> Response:
     public = services().settings.server.public_url.rstrip("/")
     if not public.startswith("https://"):
         raise NotFound(NOTHING_HERE)
-    return McpClientMetadata(
+    told = McpClientMetadata(
         client_id=f"{public}{OURSELVES}",
         client_name="Runchat",
         redirect_uris=(f"{public}{BACK.path}",),
     )
+    response = Response(to_bytes(told), 200, content_type=JSON)
+    response.headers["Cache-Control"] = KEPT
+    return response
 
 
 def _caller(call: Call[Nothing, BackQuery]) -> Caller | None:
