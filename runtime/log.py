@@ -13,7 +13,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, count, pairwise, repeat
+from itertools import accumulate, count, islice, pairwise, repeat
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from runtime import limits
@@ -247,15 +248,12 @@ class Tail:
         return page(_newest(segments, after), after, limit, size_bytes)
 
 
-def _newest(segments: deque[Segment], after: int) -> list[Segment]:
-    """Return the segments that reach past `after`, looking from the live end, where readers are."""
-    found: list[Segment] = []
-    for segment in reversed(segments):
-        if segment.last <= after:
-            break
-        found.append(segment)
-    found.reverse()
-    return found
+def _newest(segments: deque[Segment], after: int) -> Iterable[Segment]:
+    """Return the segments that reach past `after`; most readers are at the live end."""
+    newest = segments[-1]
+    if newest.first <= after + 1:
+        return () if after >= newest.last else (newest,)
+    return islice(segments, bisect_right(segments, after, key=attrgetter("last")), None)
 
 
 def page(segments: Iterable[Segment], after: int, limit: int, size_bytes: int) -> list[Segment]:

@@ -106,10 +106,17 @@ class Connection:
             log.exception("connection failed")
         finally:
             self._gone, self._at_once = True, None
-            with trio.CancelScope(shield=True) as scope:
-                patience_s = 0.0 if self._was_cut else self._bounds.linger_s
-                scope.deadline = trio.current_time() + patience_s
-                await self._stream.aclose()  # over TLS it says goodbye first
+            await self._close()
+
+    async def _close(self) -> None:
+        """Let go of the stream, which over TLS says goodbye first."""
+        if isinstance(self._stream, trio.SocketStream):
+            self._stream.socket.close()
+            return
+        with trio.CancelScope(shield=True) as scope:
+            patience_s = 0.0 if self._was_cut else self._bounds.linger_s
+            scope.deadline = trio.current_time() + patience_s
+            await self._stream.aclose()
 
     def finish(self) -> None:
         """Close the connection if it is idle; a busy one closes by itself once it has answered."""
