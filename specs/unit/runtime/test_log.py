@@ -92,6 +92,16 @@ def test_the_tail_answers_for_what_it_holds_and_says_when_it_cannot_tell() -> No
     assert tail.read("b", 0, MANY, MANY) is None
 
 
+def test_the_tail_is_read_from_any_place_to_its_end() -> None:
+    tail = Tail(MANY, MANY)
+    for first in (1, 2, 3, 5, 8):
+        tail.add("a", segment(first, 3 if first == 5 else 2 if first == 3 else 1))
+
+    found = [sequences(tail.read("a", after, MANY, MANY) or []) for after in range(8)]
+
+    assert found == [list(range(after + 1, 9)) for after in range(8)]
+
+
 def test_a_hole_empties_the_tail_of_what_came_before_it() -> None:
     tail = Tail()
     tail.add("a", segment(1))
