@@ -3,8 +3,8 @@
 Schema and arguments both come from strangers. So nothing is fetched: a reference to anywhere else
 fails. Every step of a check is counted, and past the bound the arguments count as not checked: a
 schema can be written whose check takes for ever. Left to the tool is what cannot be bounded so:
-`pattern` and `patternProperties` (an expression can take longer than the world lasts, and holds up
-everybody), `unevaluated*` and, for long lists, `uniqueItems`. `format` asserts nothing in 2020-12.
+`unevaluated*`, for long lists `uniqueItems`, and expressions that `actors.patterns` does not read.
+`format` asserts nothing in 2020-12.
 
 Imported on a thread, when a tool is first called: `jsonschema` takes a tenth of a second.
 Source: JSON Schema 2020-12, core section 8 and validation; `jsonschema._keywords`.
@@ -22,10 +22,12 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from actors import patterns
 from runtime import limits
 
 Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
-LEFT_OUT: Final = ("pattern", "patternProperties", "unevaluatedItems", "unevaluatedProperties")
+STANDARD: Final = Draft202012Validator.VALIDATORS
+LEFT_OUT: Final = ("unevaluatedItems", "unevaluatedProperties")
 SAID_CHARS: Final = 300  # of what is wrong with an argument: a validator quotes the whole value
 
 
@@ -47,6 +49,12 @@ class Steps(FormatChecker):
     left: int
     depth: int
 
+    def spend(self, steps: int) -> None:
+        """Count so many; raises TooMuch where there were enough."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooMuch
+
     def enter(self) -> None:
         """Count one more, within those that have begun and not ended.
 
@@ -55,10 +63,8 @@ class Steps(FormatChecker):
             TooDeep: it is within too many. Python's own bound would be too late: what jsonschema
                 keeps its schemas in ends the process there.
         """
-        self.left -= 1
+        self.spend(1)
         self.depth += 1
-        if self.left < 0:
-            raise TooMuch
         if self.depth > limits.SCHEMA_DEPTH_MAX:
             raise TooDeep
 
@@ -84,26 +90,48 @@ def _nothing(validator: Any, value: Any, instance: Any, schema: Any) -> None:
     """Leave it to the tool."""
 
 
-def _only_known(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-    """Check `additionalProperties` where no pattern has a say in what is additional."""
-    if "patternProperties" in schema:
-        return ()
-    return Draft202012Validator.VALIDATORS["additionalProperties"](
-        validator, value, instance, schema
-    )
+def _pattern(validator: Any, pattern: Any, instance: Any, _: Any) -> Any:
+    """Check `pattern` where it can be read."""
+    if isinstance(instance, str) and _fits(validator, pattern, instance) is False:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, those: Any, instance: Any, _: Any) -> Any:
+    """Check `patternProperties` where they can be read."""
+    for pattern, schema_of_it in those.items() if isinstance(instance, dict) else ():
+        for name, value in instance.items():
+            if _fits(validator, pattern, name):
+                yield from validator.descend(value, schema_of_it, path=name, schema_path=pattern)
+
+
+def _additional(validator: Any, wanted: Any, instance: Any, schema: Any) -> Any:
+    """Check `additionalProperties`; what a pattern may mean that cannot be read is none."""
+    those = schema.get("patternProperties", {})
+    if not those or not isinstance(instance, dict):
+        yield from STANDARD["additionalProperties"](validator, wanted, instance, schema) or ()
+        return
+    for name in instance.keys() - schema.get("properties", {}).keys():
+        if all(_fits(validator, pattern, name) is False for pattern in those):
+            yield from validator.descend(instance[name], wanted, path=name)
+
+
+def _fits(validator: Any, pattern: str, text: str) -> bool | None:
+    return patterns.fits(pattern, text, validator.format_checker.spend)
 
 
 def _unique(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
     """Check `uniqueItems` of short lists: each is compared with each."""
     if isinstance(instance, list) and len(instance) > limits.UNIQUE_ITEMS_MAX:
         return ()
-    return Draft202012Validator.VALIDATORS["uniqueItems"](validator, value, instance, schema)
+    return STANDARD["uniqueItems"](validator, value, instance, schema)
 
 
 KEYWORDS: Final[Mapping[str, Keyword]] = {
-    **Draft202012Validator.VALIDATORS,
+    **STANDARD,
     **dict.fromkeys(LEFT_OUT, _nothing),
-    "additionalProperties": _only_known,
+    "additionalProperties": _additional,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
     "uniqueItems": _unique,
 }
 Validator: Final = extend(  # type: ignore[no-untyped-call]

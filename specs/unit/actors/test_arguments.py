@@ -28,6 +28,13 @@ SCHEMAS = st.recursive(
             {"enum": [1, "a", None]},
             {"const": True},
             {"not": {"type": "null"}},
+            {"type": "string", "pattern": "^a|c$"},
+            {"patternProperties": {"^a": NUMBER}, "additionalProperties": False},
+            {
+                "patternProperties": {"b": True},
+                "additionalProperties": NUMBER,
+                "properties": {"a": True},
+            },
         ]
     ),
     lambda inner: st.one_of(
@@ -69,14 +76,28 @@ def test_what_is_right_is_what_the_standard_says(schema: dict[str, Any], value: 
 @pytest.mark.parametrize(
     "schema",
     [
-        {"properties": {"a": {"pattern": "(a+)+$"}}},
-        {"patternProperties": {"(a+)+$": False}, "additionalProperties": False},
+        {"properties": {"a": {"pattern": "(?=b)"}}},
+        {"properties": {"a": {"pattern": ".{0,900}" * 9}}},
+        {"patternProperties": {"(?=b)": False}, "additionalProperties": False},
         {"properties": {"a": {"format": "idn-email"}}},
         {"unevaluatedProperties": False},
     ],
 )
 def test_what_could_take_for_ever_is_left_to_the_tool(schema: dict[str, Any]) -> None:
     assert is_right(schema, {"a": "a" * 50 + "!", "a" * 50 + "!": 1}) is True
+
+
+@requirement("tools.bad-calls")
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(([a-z])+.)+[A-Z]$", "(.*a){20}b"])
+def test_an_expression_that_backtracks_for_ever_is_checked_at_once(pattern: str) -> None:
+    assert is_right({"properties": {"a": {"pattern": pattern}}}, {"a": "a" * 5000 + "!"}) is False
+
+
+@requirement("tools.bad-calls")
+def test_an_expression_counts_the_steps_it_may_take() -> None:
+    schema = {"items": {"pattern": "([a-y]{0,90}z?){9}"}}
+    with pytest.raises(TooMuch):
+        arguments.check(schema, ["abc" * 600] * 30)
 
 
 @requirement("tools.bad-calls")
