@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ import trio
 from harness import installing, setup
 from harness.oauth.action_scenarios import SCENARIOS as OF_ACTIONS
 from harness.oauth.mcp_scenarios import SCENARIOS as OF_MCP
+from harness.oauth.own_scenarios import BOUND, BY_URL
 from harness.oauth.stage import Provider, Stage, standing
 from harness.oauth.tally import NotOffered, Tally, Wrong
 
@@ -41,18 +43,23 @@ def main(argv: Sequence[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     tally, words = Tally(), " ".join(argv)
-    for provider in providers():
-        trio.run(prove, provider, words, tally)
+    for provider, scenarios in plays():
+        wanted = {name: play for name, play in scenarios.items() if words in _told(provider, name)}
+        if wanted:
+            trio.run(prove, provider, wanted, tally)
     print(tally.summary(), flush=True)
     return 0 if tally.holds else 1
 
 
-async def prove(provider: Provider, words: str, tally: Tally) -> None:
+def _told(provider: Provider, name: str) -> str:
+    return f"{provider.name}: {name}"
+
+
+async def prove(provider: Provider, scenarios: Mapping[str, Scenario], tally: Tally) -> None:
     """Prove what is wanted of one provider; print how each went."""
     async with standing(provider) as stage:
-        for name, scenario in ALL.items():
-            if words in f"{provider.name}: {name}":
-                print(await outcome(stage, name, scenario, tally), flush=True)
+        for name, scenario in scenarios.items():
+            print(await outcome(stage, name, scenario, tally), flush=True)
 
 
 async def outcome(stage: Stage, name: str, scenario: Scenario, tally: Tally) -> str:
@@ -70,16 +77,22 @@ async def outcome(stage: Stage, name: str, scenario: Scenario, tally: Tally) -> 
     return tally.note(who.name, name, "passed")
 
 
-def providers() -> Iterator[Provider]:
-    """Yield each provider that can be had; say which cannot."""
-    for name, command, life_s in (
+def plays() -> Iterator[tuple[Provider, Mapping[str, Scenario]]]:
+    """Yield each provider that can be had, with what is proved of it; say which cannot."""
+    for name, found, life_s in (
         ("oidc-provider", oidc_provider(), 3),
         ("nanoidp", nanoidp(), 60),
     ):
-        if command is None:
+        if found is None:
             print(f"skipped: {name}, since {MISSING}", file=sys.stderr)
+            continue
+        plain = Provider(name=name, command=found, life_s=life_s)
+        if name == "oidc-provider":
+            yield plain, ALL
+            yield replace(plain, env={"DPOP": "1"}), BOUND
         else:
-            yield Provider(name=name, command=command, life_s=life_s)
+            yield plain, {**ALL, **BOUND}
+        yield replace(plain, tls=True), BY_URL
 
 
 def oidc_provider() -> tuple[str, ...] | None:

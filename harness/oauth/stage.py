@@ -45,7 +45,6 @@ class Provider:
         command: starts it; what it needs is in the environment.
         life_s: the shortest life of a token there.
         tls: whether Runchat is reached by https, so that an issuer reads who it is by itself.
-        only: the scenarios that are its own; empty: all that are nobody's own.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Provider:
     env: Mapping[str, str] = field(default_factory=dict)
     life_s: int = 3
     tls: bool = False
-    only: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
