@@ -8,6 +8,7 @@ mailbox, the commit, the wake-up, the write and the read, with nothing estimated
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -83,6 +84,8 @@ async def main(data: Path, config: Path | None) -> None:
                 stop.set()
 
     def announce(ready: compose.Ready) -> None:
+        gc.freeze()  # as `runchat serve` does
+        gc.enable()
         print(json.dumps({"url": ready.url}), flush=True)
 
     async with trio.open_nursery() as nursery:
@@ -92,5 +95,6 @@ async def main(data: Path, config: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     telemetry.configure(level="warning")
     trio.run(main, Path(sys.argv[1]), next(map(Path, sys.argv[2:]), None))
