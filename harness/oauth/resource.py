@@ -110,7 +110,7 @@ class Checked:
             subject=found.get("sub"),
         )
 
-    async def proved(self, token: str, proof: str, method: str, url: str) -> str:
+    async def proved(self, token: str, proof: str, method: str, url: str, now_s: float) -> str:
         """Return why a proof is none of this token and request; "" if it is."""
         key = ECKey.import_key(_header(proof).get("jwk", {}))
         try:
@@ -123,9 +123,9 @@ class Checked:
             "htm": said.get("htm") != method,
             "htu": said.get("htu") != url,
             "ath": said.get("ath") != digest.decode().rstrip("="),
-            "iat": abs(time.time() - float(said.get("iat", 0))) > LEEWAY_S,
-            "jti": said.get("jti") in self.proofs,
+            "iat": abs(now_s - float(said.get("iat", 0))) > LEEWAY_S,
             "jkt": bound != key.thumbprint(),
+            "jti": said.get("jti") in self.proofs,
         }
         self.proofs.add(str(said.get("jti")))
         return next((name for name, each in wrong.items() if each), "")
@@ -178,7 +178,8 @@ class Door:
             bearer if name.lower() == bearer[0] else (name, value)
             for name, value in scope["headers"]
         ]
-        return await self._checked.proved(token, headers.get("dpop", ""), scope["method"], url)
+        proof, now_s = headers.get("dpop", ""), time.time()
+        return await self._checked.proved(token, proof, scope["method"], url, now_s)
 
     async def _guarded(self, scope: Message, receive: Receive, send: Send, token: str) -> None:
         body, more = b"", scope["method"] == "POST"
