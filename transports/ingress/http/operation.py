@@ -30,7 +30,7 @@ from transports.ingress.http import negotiation
 from transports.ingress.http.caller import SAFE, Credentials
 from transports.ingress.http.context import services
 from transports.ingress.http.dto import read_body, read_query
-from transports.ingress.http.exchange import WholeBody
+from transports.ingress.http.exchange import Asked, WholeBody
 from transports.ingress.http.gate import Seen
 from transports.ingress.http.problems import NOTHING_HERE
 
@@ -136,57 +136,58 @@ def operation_of(view: Any) -> Operation:
 
 async def _read(known: Operation) -> Call[Any, Any]:
     """Decode the request; authentication comes first, so that a stranger learns nothing."""
-    credentials = Credentials.of(request.headers)
-    caller = NOBODY if known.auth in {"none", "wake"} else _authenticated(credentials)
+    asked: Asked = cast("Any", request)._get_current_object()  # noqa: SLF001  looked up once
+    credentials = Credentials.of(asked.headers)
+    caller = NOBODY if known.auth in {"none", "wake"} else _authenticated(asked, credentials)
     if known.auth == "admin" and not caller.admin:
         raise NotFound(NOTHING_HERE)
     if known.streams == "no" and known.answers is not None:
-        negotiation.wants_json(request.headers.get("Accept", ""))
+        negotiation.wants_json(asked.headers.get("Accept", ""))
     if known.streams == "asked":  # by the body or the query, not by this header
-        negotiation.json_or_sse(request.headers.get("Accept", ""))
-    query = Nothing() if known.query is Nothing else read_query(request.args, known.query)
-    raw = b"" if request.method in SAFE else await _raw_body()
-    body = Nothing() if known.body is Nothing else _body(raw, known.body)
+        negotiation.json_or_sse(asked.headers.get("Accept", ""))
+    query = Nothing() if known.query is Nothing else read_query(asked.args, known.query)
+    raw = b"" if asked.method in SAFE else await _raw_body(asked)
+    body = Nothing() if known.body is Nothing else _body(asked, raw, known.body)
     return Call(
         caller=caller,
         credentials=credentials,
         body=body,
         query=query,
         request_id=g.request_id,
-        claim=_claim(raw) if known.idempotent else None,
+        claim=_claim(asked, raw) if known.idempotent else None,
         raw=raw,
     )
 
 
-async def _raw_body() -> bytes:
+async def _raw_body(asked: Asked) -> bytes:
     """Return the body; where all of it is there, without a pass through the scheduler."""
-    raw: bytes | None = cast("WholeBody", request.body).at_once()
-    return cast("bytes", await request.get_data(cache=False)) if raw is None else raw
+    raw: bytes | None = cast("WholeBody", asked.body).at_once()
+    return cast("bytes", await asked.get_data(cache=False)) if raw is None else raw
 
 
-def _authenticated(credentials: Credentials) -> Caller:
+def _authenticated(asked: Asked, credentials: Credentials) -> Caller:
     """Return who asks; a cookie alone must come from our own page where it may change something."""
     caller = services().authenticator.authenticate(credentials)
-    if credentials.cookie and request.method not in SAFE:
+    if credentials.cookie and asked.method not in SAFE:
         seen: Seen = g.seen
-        if not g.gate.is_own(seen, request.headers.get("Origin", "")):
+        if not g.gate.is_own(seen, asked.headers.get("Origin", "")):
             raise OriginNotAllowed("With a session, only this service's own pages may do that.")
     return caller
 
 
-def _body(raw: bytes, kind: type[Any]) -> Any:
+def _body(asked: Asked, raw: bytes, kind: type[Any]) -> Any:
     if raw:
-        media_type, _, parameters = request.headers.get("Content-Type", "").partition(";")
+        media_type, _, parameters = asked.headers.get("Content-Type", "").partition(";")
         charset = parameters.strip().lower().removeprefix("charset=").strip('"')
         if media_type.strip().lower() != JSON or charset not in {"", "utf-8"}:
             raise MediaTypeNotSupported("The body must be application/json, in UTF-8.")
-        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        if asked.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             raise MediaTypeNotSupported("The body must come as it is, not compressed.")
     return read_body(raw, kind)
 
 
-def _claim(raw: bytes) -> Claim | None:
-    keys = request.headers.getlist("Idempotency-Key")
+def _claim(asked: Asked, raw: bytes) -> Claim | None:
+    keys = asked.headers.getlist("Idempotency-Key")
     if not keys:
         return None
     if len(keys) > 1:
@@ -197,8 +198,8 @@ def _claim(raw: bytes) -> Claim | None:
         raise Invalid.at("/Idempotency-Key", detail)
     return Claim(
         key=key,
-        method=request.method,
-        path=request.path,
+        method=asked.method,
+        path=asked.path,
         body_sha256=hashlib.sha256(raw).hexdigest(),
     )
 
