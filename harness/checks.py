@@ -2,10 +2,11 @@
 
 Theory: a part is one command and counts as one result, or, where pytest runs it, as its own counts.
 Two workers, one a core, take the parts from one queue, the longest first; a third runs those that
-mostly wait: for a registry, for what a protocol says has to last, for a minute. A fourth makes all
-slower: a browser that is starved fails specs. The specs are cut into
-slices by their folders; what no slice names is in the last one, so that no spec is left out. Each
-slice writes down what it showed of the contract, and a part behind all of them judges the union.
+mostly wait: for a registry, for what a protocol says has to last, for a minute, for services that
+start and end. A fourth makes all slower: a browser that is starved fails specs. The specs are cut
+into slices by their folders; what no slice names is in the last one, so that no spec is left out.
+Each slice writes down what it showed of the contract, and a part behind all of them judges the
+union.
 Each part has a budget in seconds, so that the whole stays under ten minutes on two cores; passing
 it is shown, and five times it is a failure. With arguments for pytest, pytest alone runs, with
 them. The last line printed is `N passed, N failed[, N skipped]`.
@@ -87,8 +88,14 @@ BUDGETS_S = {
     "units": 90,
     "specs": 290,
 }
+WAITING = ("processes",)  # slices that mostly wait
 SPECS = tuple(
-    Part(name=name, command=("pytest", "-q", f"--slice={name}"), budget_s=BUDGETS_S[name])
+    Part(
+        name=name,
+        command=("pytest", "-q", f"--slice={name}"),
+        budget_s=BUDGETS_S[name],
+        waits=name in WAITING,
+    )
     for name in SLICES
 )
 OTHERS = (
