@@ -16,7 +16,7 @@ import orjson
 import structlog
 from pykka import ActorDeadError
 
-from actors import prompt
+from actors import fitting
 from actors.claims import Claim
 from actors.conversation import AbortJob, StartJob
 from actors.ending import fold_log, stream_of
@@ -114,7 +114,7 @@ class Desk:
         if self.closing:
             raise ShuttingDown("The service is stopping.")
         self._conversation(caller, conversation_id)
-        provider, model = self.check(order)
+        provider, model = await self.check(order)
         message = StartJob(
             caller=caller,
             input=order.input,
@@ -132,7 +132,7 @@ class Desk:
         log.info("job_taken", job_id=view.id, status=view.status, model=view.model)
         return view
 
-    def check(self, order: Order) -> tuple[Provider, Model]:
+    async def check(self, order: Order) -> tuple[Provider, Model]:
         """Return who is asked, where the order can be filled at all.
 
         Raises:
@@ -141,7 +141,7 @@ class Desk:
         provider, model = self._spine.catalog.find(order.model)
         options = read_options(model, order.options)
         text = "".join(part.text for part in order.input)
-        prompt.fit([said("user", text)], model, options)
+        await fitting.fit([said("user", text)], model, options)
         return provider, model
 
     async def abort_job(self, caller: Caller, job_id: str, request_id: str) -> JobView:

@@ -27,7 +27,7 @@ import structlog
 import trio
 from pykka import ActorDeadError
 
-from actors import ending, job_state, prompt, tool_loop
+from actors import ending, fitting, job_state, tool_loop
 from actors.ending import Ending, Rows, ended_row, stream_of
 from actors.job_state import Answering, JobState
 from actors.job_view import view
@@ -222,7 +222,7 @@ class Job(TrioActor):
         self.call = self.spine.ids.new("call_")
         try:
             provider, model = self.spine.catalog.find(self.row.model)
-            fitted, wanted, options = self._prompt(model)
+            fitted, wanted, options = await self._prompt(model)
         except Invalid as problem:
             self._finish(_refused(problem))
             return
@@ -243,7 +243,7 @@ class Job(TrioActor):
         reply: Reply = endpoint.ask(order, block=False)
         reply.when_failed(partial(self._not_taken, order.call))
 
-    def _prompt(self, model: Model) -> Prepared:
+    async def _prompt(self, model: Model) -> Prepared:
         """Return what the model is asked: the turn of a front, or the conversation so far."""
         if self.prepared is not None:
             prepared, self.prepared = self.prepared, None
@@ -252,7 +252,8 @@ class Job(TrioActor):
         if (turn := turns.get_any(reader, self.job_id)) is not None:
             asked = asked_of(turn)
             told = whole_input(self.spine.readers, turn, self.row.ordinal)
-            return prompt.fit(told, model, options, drops=asked.drops), asked.wanted, options
+            fitted = await fitting.fit(told, model, options, drops=asked.drops)
+            return fitted, asked.wanted, options
         newest_first = messages.for_prompt(
             reader,
             self.row.conversation_id,
@@ -263,7 +264,7 @@ class Job(TrioActor):
         rounds = self.state.item_list()[: self.state.kept]
         told += answered(self.job_id, rounds)
         wanted = NOTHING_MORE if self.tools is None else self.tools.wanted()
-        return prompt.fit(told, model, options), wanted, options
+        return await fitting.fit(told, model, options), wanted, options
 
     def _not_taken(self, call: str, error: BaseException) -> None:
         """A bug of the provider's actor costs it a life, and this job its call."""

@@ -2,16 +2,16 @@
 
 The window is the model's context less the room its answer needs. What does not fit is left out from
 the old end, at a place where no tool's answer is parted from its call and no thought from what it
-led to; what the system says always stays. Without the model's tokenizer at hand, tokens are
-estimated from above: three bytes of UTF-8 a token and a few for the frame of each item, so that
-what fits here fits there.
+led to; what the system says always stays. Without the model's tokenizer, which is handed in where
+it is here, tokens are estimated from above: three bytes of UTF-8 a token. The frame of each item
+counts a few in either case, so that what fits here fits there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from runtime.problems import Invalid
 from transports.egress.providers.asked import (
@@ -33,37 +33,45 @@ FRAME_TOKENS = 8  # role and separators of one item in the usual chat templates
 ANSWER_TOKENS = 256  # kept free for the answer where the caller asked for no other number
 IMAGE_TOKENS = 1600  # the most that the large vendors count for one picture
 FILE_BYTES_A_TOKEN = 8  # of base64: a document is mostly layout
+Count: TypeAlias = Callable[[str], int]
 TOO_LONG: Final = "context_length_exceeded"
 
 
-def estimated_tokens(text: str) -> int:
+def estimate(text: str) -> int:
     """Return an estimate of the tokens in `text`, more rather than fewer."""
-    return FRAME_TOKENS + _tokens(text)
-
-
-def _tokens(text: str) -> int:
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
-def tokens_of(item: Input) -> int:
-    """Return an estimate of the tokens of an item, more rather than fewer."""
+def framed_tokens(text: str, count: Count = estimate) -> int:
+    """Return the tokens of `text` as one item, more rather than fewer."""
+    return FRAME_TOKENS + count(text)
+
+
+def tokens_of(item: Input, count: Count = estimate) -> int:
+    """Return the tokens of an item, more rather than fewer."""
     match item:
         case PromptMessage() | PromptResult():
-            return FRAME_TOKENS + sum(map(_content_tokens, item.content))
+            return FRAME_TOKENS + sum(_content_tokens(each, count) for each in item.content)
         case PromptReasoning():
-            return estimated_tokens(item.text)
+            return framed_tokens(item.text, count)
         case PromptCall():
-            return estimated_tokens(item.name + item.arguments)
+            return framed_tokens(item.name + item.arguments, count)
         case PromptOpaque():
-            return estimated_tokens(str(item.native.value))
+            return framed_tokens(str(item.native.value), count)
         case _:
             assert_never(item)
 
 
-def _content_tokens(content: Content) -> int:
+def tokens_in(items: Iterable[Input], more: Iterable[str] = (), count: Count = estimate) -> int:
+    """Return the tokens of items and of further texts, such as tools, more rather than fewer."""
+    texts = sum(framed_tokens(text, count) for text in more)
+    return texts + sum(tokens_of(item, count) for item in items)
+
+
+def _content_tokens(content: Content, count: Count) -> int:
     match content:
         case Text():
-            return _tokens(content.text)
+            return count(content.text)
         case Image():
             return IMAGE_TOKENS
         case File():
@@ -73,7 +81,12 @@ def _content_tokens(content: Content) -> int:
 
 
 def fit(
-    items: Sequence[Input], model: Model, options: object, *, drops: bool = True
+    items: Sequence[Input],
+    model: Model,
+    options: object,
+    *,
+    drops: bool = True,
+    count: Count = estimate,
 ) -> tuple[Input, ...]:
     """Return the items that fit the model's window, in order; the newest is always there.
 
@@ -81,6 +94,7 @@ def fit(
         items: oldest first.
         options: as read for the model; `max_output_tokens`, where it has it, is kept free.
         drops: whether old items may be left out; else all must fit.
+        count: says how many tokens a text has.
 
     Raises:
         Invalid: what must stay is larger than the window.
@@ -89,7 +103,7 @@ def fit(
         return tuple(items)
     answer_tokens = getattr(options, "max_output_tokens", None) or ANSWER_TOKENS
     room = model.context - answer_tokens
-    sizes = list(map(tokens_of, items))
+    sizes = [tokens_of(item, count) for item in items]
     room -= sum(sizes)
     left_out = [0, *accumulate(0 if is_pinned(i) else n for i, n in zip(items, sizes, strict=True))]
     for start in cuts(items) if drops else (0,):

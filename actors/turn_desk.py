@@ -18,7 +18,7 @@ import structlog
 import trio
 from pykka import ActorDeadError
 
-from actors import prompt
+from actors import fitting, prompt
 from actors.claims import Claim
 from actors.conversation import AbortJob, Leave, StartJob
 from actors.ending import stream_of
@@ -115,7 +115,7 @@ class TurnDesk:
         place = jobs.next_ordinal(reader, order.thread) if order.thread else 1
         told = whole_input(self.spine.readers, turn, place, order)
         prompt.check_pairs(told)
-        fitted = prompt.fit(told, model, options, drops=order.asked.drops)
+        fitted = await fitting.fit(told, model, options, drops=order.asked.drops)
         await self._permit(caller, order, request_id)
         self.spine.prepared[order.job_id] = (fitted, order.asked.wanted, options)
         message = StartJob(

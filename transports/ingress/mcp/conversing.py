@@ -196,7 +196,7 @@ class Conversing:
         order = Order(
             input=(TextPart(text=wanted.input),), model=wanted.model, on_active=wanted.on_active
         )
-        self._desk.check(order)  # before a conversation is begun for it
+        await self._desk.check(order)  # before a conversation is begun for it
         home = wanted.conversation_id or await self._begin(asker, wanted.input)
         job = await self._desk.start_job(asker.caller, home, order, None, asker.request_id)
         return await self._jobs.run(ctx, asker, job)

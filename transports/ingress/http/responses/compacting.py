@@ -62,7 +62,7 @@ def compacted(row: JobRow, estimate: int) -> CompactionView:
     if told.status != "completed" or not text:
         raise UpstreamSaid("The model made no summary of this conversation.")
     sealed = sealing.seal({"summary": text})
-    counted = {"input": estimate, "output": prompt.estimated_tokens(text)}
+    counted = {"input": estimate, "output": prompt.framed_tokens(text)}
     used = usage(told.usage) or usage(counted)
     assert used is not None, "both sides are counted"
     return CompactionView(

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from quart import Blueprint, Response, g
 
-from actors import prompt
+from actors import fitting, prompt
 from runtime.problems import (
     AuditUnavailable,
     Busy,
@@ -162,12 +162,12 @@ async def compact_response(call: Call[Compact, Nothing]) -> CompactionView:
     told = desk.told(call.caller, wanted(known, asked))
     text = compacting.request(told)
     row = await desk.ask_aside(call.caller, body.model, text, call.request_id)
-    return compacting.compacted(row, prompt.estimated_tokens(text))
+    return compacting.compacted(row, prompt.framed_tokens(text))
 
 
 @routes.post("/input_tokens")
 @operation(
-    "Count the tokens of an input: an estimate, more rather than fewer.",
+    "Count the tokens of an input; without the model's tokenizer an estimate, more than fewer.",
     body=CreateResponse,
     answers=TokensView,
 )
@@ -175,6 +175,6 @@ async def count_input_tokens(call: Call[CreateResponse, Nothing]) -> TokensView:
     known = services()
     new = wanted(known, call.body)
     told = known.desk.responses.told(call.caller, new)
-    tools = sum(prompt.estimated_tokens(str(tool)) for tool in new.asked.wanted.tools)
-    count = tools + sum(map(prompt.tokens_of, told))
+    tools = list(map(str, new.asked.wanted.tools))
+    count = await fitting.count(told, tools, known.catalog.find(new.model)[1])
     return TokensView(object="response.input_tokens", input_tokens=count)
