@@ -73,7 +73,7 @@ class Importer:
         try:
             said, failure = bytearray(), None
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_listen, process, said)
+                nursery.start_soon(_listen, process, said, nursery.cancel_scope)
                 try:
                     await _tell(process, document, choice)
                 except Exception as error:  # noqa: BLE001  of the document; raised as itself below
@@ -112,14 +112,16 @@ async def _tell(process: trio.Process, document: AsyncIterator[bytes], choice: C
     await process.stdin.aclose()
 
 
-async def _listen(process: trio.Process, said: bytearray) -> None:
+async def _listen(process: trio.Process, said: bytearray, telling: trio.CancelScope) -> None:
+    """Hear the child out; once it has ended there is nobody to tell the rest of a document."""
     assert process.stdout is not None
     with suppress(trio.BrokenResourceError):
         async for chunk in process.stdout:
             said += chunk
             if len(said) > limits.ACTION_RESULT_BYTES:
                 process.kill()
-                return
+                break
+    telling.cancel()
 
 
 def _said(answer: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import orjson
@@ -70,6 +71,28 @@ async def test_a_wait_that_ends_kills_the_child() -> None:
             before = is_there(child)
             nursery.cancel_scope.cancel()
     assert (before, is_there(child)) == (True, False)
+
+
+@requirement("actions.child")
+async def test_a_child_that_is_killed_fails_its_import_at_once() -> None:
+    begun, importer = trio.Event(), Importer()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"{"
+        begun.set()
+        await trio.sleep_forever()
+
+    async def kill() -> None:
+        await begun.wait()
+        [child] = importer.pids
+        os.kill(child, signal.SIGKILL)
+
+    with trio.fail_after(WAIT_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kill)
+            with pytest.raises(Unusable) as caught:
+                await importer.read(endless(), Choice())
+    assert (caught.value.rule, importer.pids) == ("memory", set())
 
 
 async def test_a_document_that_does_not_come_is_given_up() -> None:
