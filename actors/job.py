@@ -314,6 +314,7 @@ class Job(TrioActor):
         for portion in most:
             await self._keep(portion)
         self.last, self.last_rows = last, rows
+        self.call = ""  # it has ended by itself
         self._finish(end)
 
     def _finish(self, end: End) -> None:

@@ -28,6 +28,7 @@ from runtime.events import (
     ItemType,
     JobEnded,
     JobNoted,
+    Merged,
     Usage,
 )
 from transports.egress.providers import base
@@ -274,14 +275,15 @@ def _retracted(state: JobState, pending: Iterable[Data]) -> list[Data]:
 
 def _add_delta(events: list[Data], answering: Answering, part: base.Delta) -> None:
     item_id = answering.items[part.index]
-    newest = events[-1] if events and answering.merges else None
-    if isinstance(newest, ItemDelta) and newest.item_id == item_id:
-        if newest.text is not None and part.text is not None:
-            events[-1] = ItemDelta(item_id=item_id, text=newest.text + part.text)
-            return
-        if newest.arguments is not None and part.arguments is not None:
-            events[-1] = ItemDelta(item_id=item_id, arguments=newest.arguments + part.arguments)
-            return
+    name: Literal["text", "arguments"] = "arguments" if part.text is None else "text"
+    said = part.arguments if part.text is None else part.text
+    if answering.merges and said is not None:
+        newest = events[-1] if events else None
+        if isinstance(newest, Merged) and (newest.item_id, newest.name) == (item_id, name):
+            newest.pieces.append(said)
+        else:
+            events.append(Merged(item_id, name, said))
+        return
     data = None if part.data is None else base64.b64encode(part.data).decode()
     events.append(
         ItemDelta(
@@ -331,7 +333,7 @@ def _done(
     else:
         scratch = JobState()
     for event in pending:
-        if isinstance(event, ItemStarted | ItemDelta) and event.item_id == item_id:
+        if isinstance(event, ItemStarted | ItemDelta | Merged) and event.item_id == item_id:
             fold(scratch, 0, event.kind, event.to_json())
     if native is not None:
         scratch.items[item_id].native = asdict(native)

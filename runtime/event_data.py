@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 
@@ -12,17 +14,26 @@ class Data:
 
     __slots__ = ()
     kind: ClassVar[str]
+    inner: ClassVar[tuple[str, ...]] = ()  # fields that are Data themselves
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object: fields that are None are left out, `class_` is `class`."""
-        told: dict[str, Any] = {}
-        for field, name in _names(type(self)):  # type: ignore[arg-type]  # a class is hashable
-            if (value := getattr(self, field)) is not None:
-                told[name] = value.to_json() if isinstance(value, Data) else value
+        names, values = _fields(type(self))  # type: ignore[arg-type]  # a class is hashable
+        told = {
+            name: value
+            for name, value in zip(names, values(self), strict=True)
+            if value is not None
+        }
+        for name in self.inner:
+            if name in told:
+                told[name] = told[name].to_json()
         return told
 
 
 @cache  # of the kinds that there are
-def _names(kind: type[Data]) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a kind, each with its name in JSON."""
-    return tuple((each.name, each.name.rstrip("_")) for each in fields(kind))  # type: ignore[arg-type]
+def _fields(kind: type[Data]) -> tuple[tuple[str, ...], Callable[[Data], tuple[Any, ...]]]:
+    """Return the names in JSON of the fields of a kind, and what gets their values."""
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    get = attrgetter(*names)
+    told = tuple(name.rstrip("_") for name in names)
+    return told, get if len(names) > 1 else lambda data: (get(data),)

@@ -107,6 +107,20 @@ class ItemDelta(Data):
         return Data.to_json(self)
 
 
+class Merged(Data):
+    """Deltas of an item that were one before anybody saw them: more of its text or arguments."""
+
+    __slots__ = ("item_id", "name", "pieces")
+    kind = ItemDelta.kind
+
+    def __init__(self, item_id: str, name: Literal["text", "arguments"], first: str) -> None:
+        self.item_id, self.name, self.pieces = item_id, name, [first]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object, as that of an ItemDelta."""
+        return {"item_id": self.item_id, self.name: "".join(self.pieces)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Data):
     """An item as it is stored; what its deltas add up to.
@@ -142,6 +156,7 @@ class ItemDone(Data):
     """The item is whole, or as whole as it will be (`item.status`)."""
 
     kind: ClassVar[str] = "item.done"
+    inner: ClassVar[tuple[str, ...]] = ("item",)
     item_id: str
     item: Item
 
@@ -201,6 +216,7 @@ class JobEnded(Data):
     """The one end of a job's log. `reason` is ours, `provider_reason` is the provider's word."""
 
     kind: ClassVar[str] = JOB_END
+    inner: ClassVar[tuple[str, ...]] = ("error",)
     status: EndStatus
     reason: str
     provider_reason: str | None = None

@@ -60,7 +60,7 @@ class Hand:
         method: str,  # noqa: ARG002  httpx2's signature
         url: str,
         *,
-        json: Any,  # noqa: ARG002
+        content: bytes,  # noqa: ARG002
         headers: Mapping[str, str],
     ) -> Sent:
         return Sent(url, headers)

@@ -8,6 +8,7 @@ tells the provider to stop. What fails before its first word is asked for again,
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import count
 from math import inf
 from random import Random, SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
@@ -253,7 +254,7 @@ class Compatible:
         headers |= {"Accept": JSON} if request.wanted.whole else {}
         path, body = self._wire.path(request.model.name), self._wire.body(request)
         where = self._places.get(path, path)  # a URL is put together once a model
-        sent = client.build_request("POST", where, json=body, headers=headers)
+        sent = client.build_request("POST", where, content=_encoded(body), headers=headers)
         self._places[path] = sent.url
         if request.wanted.whole:
             sent.extensions["timeout"]["read"] = None  # it is silent until its end: see `patience`
@@ -274,7 +275,7 @@ class Compatible:
 
     def _make_client(self) -> Client:
         key = self._wire.headers(self._settings.api_key)
-        headers = {"Accept": "text/event-stream", **key}
+        headers = {"Accept": "text/event-stream", "Content-Type": JSON, **key}
         base_url = self._settings.base_url.rstrip("/")
         return guard.client(self._settings.reach, base_url=base_url, headers=headers)
 
@@ -292,6 +293,14 @@ class Compatible:
         known = next(filter(None, named), None)
         wait_s = retrying.told_s(response.headers)
         return said(document, status=status, request_id=known, retry_after_s=wait_s)
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    """Return a body's bytes; a long history takes a tenth of the time that httpx2's way does."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # an integer beyond 64 bits, in somebody's schema
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def _told(
