@@ -2,10 +2,8 @@
 
 A commit starts as soon as the last one ended, and everything that waited goes into it; so batches
 grow by themselves when the disk is slow, and a single Write never waits for company. The actor is
-told once that something waits, not of each Write, and when every task has had its turn: told in the
-middle of one, the thread wakes only to wait for the interpreter, and takes the first of those who
-were about to write. After COMMIT one call into the loop publishes the whole batch. Checkpoints come
-after the answers. Source: trio's `Instrument.before_io_wait`.
+told once that something waits, not of each Write: what waits is taken when a commit begins. After
+COMMIT one call into the loop publishes the whole batch. Checkpoints come after the answers.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -51,16 +48,6 @@ class Commit:
 COMMIT = Commit()
 
 
-class _TurnEnds(trio.abc.Instrument):
-    """Calls when the loop has let every task run, and looks for what has come."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._call = call
-
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - trio's signature
-        self._call()
-
-
 class ThreadWriter:
     """The `store.writer.Writer` of the service. Made and used on the trio thread."""
 
@@ -87,11 +74,9 @@ class ThreadWriter:
         self._token = trio.lowlevel.current_trio_token()
         self._closing = self._fatal = False
         self._stopped = trio.Event()
-        self._turn_ends = _TurnEnds(self._tell)
         self._ref = _WriterThread.start(
             self._committer, self._waiting, self._from_thread, self._when_stopped
         )
-        trio.lowlevel.add_instrument(self._turn_ends)
 
     @property
     def fsync_errors(self) -> int:
@@ -111,22 +96,19 @@ class ThreadWriter:
             raise MailboxFull("Too many writes wait already.")
         pending = Pending(write)
         self._waiting.writes.append(pending)
+        if not self._waiting.told:
+            self._waiting.told = True
+            try:
+                self._ref.tell(COMMIT)
+            except ActorDeadError:
+                raise StoreClosed("The store is closed.") from None
         self.waiting += 1
         return await pending.wait()
-
-    def _tell(self) -> None:
-        """Tell the thread that something waits, unless it has been told."""
-        if self._waiting.writes and not self._waiting.told:
-            self._waiting.told = True
-            with suppress(ActorDeadError):  # then nothing is written any more
-                self._ref.tell(COMMIT)
 
     async def close(self) -> None:
         """Commit what waits, checkpoint, close the database."""
         if not self._closing:
             self._closing = True
-            trio.lowlevel.remove_instrument(self._turn_ends)
-            self._tell()
             self._ref.stop(block=False)
         with trio.CancelScope(shield=True):
             await self._stopped.wait()
