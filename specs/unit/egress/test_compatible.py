@@ -18,7 +18,7 @@ from runtime import limits
 from runtime.problems import Upstream as Failure
 from runtime.problems import UpstreamLost, UpstreamSaid
 from transports.egress.guard import Reach
-from transports.egress.providers.asked import Wanted, said
+from transports.egress.providers.asked import Tool, Wanted, said
 from transports.egress.providers.base import (
     Delta,
     End,
@@ -320,6 +320,17 @@ async def test_the_request_is_what_the_wire_wants() -> None:
         "max_tokens": 9,
         "seed": 0,
     }
+
+
+async def test_a_number_that_only_the_slow_encoder_takes_is_said_all_the_same() -> None:
+    many = {"type": "object", "maxProperties": 2**70}
+    async with reaching(Script()) as (provider, upstream):
+        wanted = Wanted(tools=(Tool(name="count", parameters=many),))
+        _, failure = await heard(provider, request=replace(asking(provider), wanted=wanted))
+        [record] = upstream.records
+    assert failure is None
+    assert record.body["tools"][0]["function"]["parameters"] == many
+    assert record.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("where", ["between parts", "while waiting", "before the head"])
