@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,13 +89,14 @@ def requirement(*ids: str) -> pytest.MarkDecorator:
     return pytest.mark.requirement(*ids)
 
 
-def proved(folder: Path = SPECS) -> set[str]:
+@cache
+def proved(folder: Path = SPECS) -> frozenset[str]:
     """The ids that the specs of a folder name, whether or not they run here."""
-    return {
+    return frozenset(
         id_
         for path in folder.rglob("test_*.py")
         for id_ in named(ast.parse(path.read_text(encoding="utf-8")))
-    }
+    )
 
 
 def named(tree: ast.Module) -> Iterator[str]:
