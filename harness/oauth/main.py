@@ -66,6 +66,7 @@ async def outcome(stage: Stage, name: str, scenario: Scenario, tally: Tally) -> 
     """Play one scenario; return the line that tells how it went."""
     who = stage.provider
     try:
+        await stage.clear()
         await stage.lives()
         with trio.fail_after(SCENARIO_S):
             await scenario(stage)

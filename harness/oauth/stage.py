@@ -20,6 +20,7 @@ from typing import IO, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
+import trio
 
 from harness import announced
 from harness.bench.service import SERVE
@@ -33,7 +34,7 @@ Kind: TypeAlias = Literal["access", "refresh"]
 SECRET: Final = secrets.token_urlsafe()  # of this run alone
 PERSON: Final = {"text": "ann", "password": secrets.token_urlsafe()}
 SERVERS, ACTIONS = "/api/mcp/servers", "/api/actions"
-LONG_S, WORDS_MAX = 3600, 3000
+LONG_S, TRIES, WORDS_MAX = 3600, 10, 3000
 HELLO: Final = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 
@@ -169,8 +170,16 @@ class Stage:
         return [each["id"] for each in items if f"/{name}/" in each["id"]]
 
     async def call(self, tool: str, **arguments: Any) -> tuple[bool, str]:
-        """Call a tool through a job; return whether it failed, and what it said."""
-        answer = await self.ann.post(f"/api/tools/{tool}/calls", json={"arguments": arguments})
+        """Call a tool through a job; return whether it failed, and what it said.
+
+        A server that is slow to list its tools has none for now; then it is asked again, as long as
+        nobody has to sign in there.
+        """
+        for _ in range(TRIES):
+            answer = await self.ann.post(f"/api/tools/{tool}/calls", json={"arguments": arguments})
+            if answer.status_code != httpx.codes.NOT_FOUND or await self._needed(tool):
+                break
+            await trio.sleep(1)
         if answer.status_code != httpx.codes.ACCEPTED:
             return True, answer.text
         job = answer.json()["id"]
@@ -181,6 +190,16 @@ class Stage:
         if last["type"] != "tool_result":
             raise Wrong(f"the job has no result: {items}")
         return bool(last["is_error"]), str(last["text"])
+
+    async def _needed(self, tool: str) -> bool:
+        kind, name, _ = tool.split("/")
+        return await self.state(name, SERVERS if kind == "mcp" else ACTIONS) == "needs-sign-in"
+
+    async def clear(self) -> None:
+        """Remove what ann has added: all of it is listed whenever a tool is called."""
+        for at in (SERVERS, ACTIONS):
+            for each in (await self.ann.get(at)).json()["items"]:
+                await self.ann.delete(f"{at}/{each['id']}")
 
     def browser(self) -> Browser:
         """Return a new browser of ann's."""

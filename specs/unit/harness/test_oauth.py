@@ -91,6 +91,9 @@ class Empty:
 
     provider: Provider
 
+    async def clear(self) -> None:
+        """There is nothing on it."""
+
     async def lives(self) -> None:
         """Tokens live as they do."""
 
