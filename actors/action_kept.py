@@ -101,15 +101,21 @@ class ActionSetView:
     created_at: str
 
 
-def view_of(kept: Kept, *, signed_in: bool) -> ActionSetView:
-    """Return a set as it is shown."""
-    state: State = "ready"
-    if kept.auth.type == "oauth_code" and not signed_in:
-        state = "needs-sign-in"
-    if kept.key_lost:
-        state = "key-lost"
+def state_of(kept: Kept, *, signed_in: bool) -> State:
+    """Return whether a set can be called, or why it cannot.
+
+    Args:
+        signed_in: whether there are the tokens that it wants, if any.
+    """
     if not kept.enabled:
-        state = "off"
+        return "off"
+    if kept.key_lost:
+        return "key-lost"
+    return "ready" if signed_in else "needs-sign-in"
+
+
+def view_of(kept: Kept, state: State) -> ActionSetView:
+    """Return a set as it is shown."""
     return ActionSetView(
         id=kept.name,
         title=kept.title,

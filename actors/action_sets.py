@@ -19,9 +19,11 @@ from actors.action_kept import (
     RESERVED,
     ActionSetView,
     Kept,
+    State,
     changed,
     kept_in,
     parts_of,
+    state_of,
     view_of,
 )
 from actors.action_sign_ins import ActionSignIns
@@ -56,9 +58,9 @@ class ActionSets:
         self.tokens = ActionTokens(spine)
         self.sign_ins = ActionSignIns(spine, self.tokens)
 
-    def all_kept(self, caller: Caller) -> list[Kept]:
-        """Return a person's sets, by name."""
-        rows = action_sets.list_all(self._spine.reader, caller)
+    def all_kept(self, caller: Caller, names: frozenset[str] | None = None) -> list[Kept]:
+        """Return a person's sets, or those of some names; others are not read."""
+        rows = action_sets.list_all(self._spine.reader, caller, names)
         return [self._opened(caller, row) for row in rows]
 
     def find(self, caller: Caller, name: str) -> Kept:
@@ -85,9 +87,14 @@ class ActionSets:
         told = self._spine.settled.on_decision
         return reach_of(kept.server, self._spine.settled.action_places, kept.timeout_s, told)
 
+    def state(self, caller: Caller, kept: Kept) -> State:
+        """Return whether a set can be called; its tokens are looked for where it wants any."""
+        signed_in = kept.auth.type != "oauth_code" or self.tokens.signed_in(caller, kept.name)
+        return state_of(kept, signed_in=signed_in)
+
     def view(self, caller: Caller, kept: Kept) -> ActionSetView:
         """Return a set as it is shown."""
-        return view_of(kept, signed_in=self.tokens.signed_in(caller, kept.name))
+        return view_of(kept, self.state(caller, kept))
 
     async def preview(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what a document comes to: what is taken, what is left out and why.
@@ -113,7 +120,7 @@ class ActionSets:
         name = str(given.get("name", ""))
         if not NAME.fullmatch(name) or name in RESERVED:
             raise Invalid.at("/name", "Small letters, digits, - and _.")
-        taken = {row.name for row in action_sets.list_all(self._spine.reader, caller)}
+        taken = action_sets.names(self._spine.reader, caller)
         if name in taken:
             raise ActionsExist("The name is taken.")
         if len(taken) >= limits.ACTION_SETS_MAX:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import trio
 
 from actors.action_kept import Kept
 from actors.action_sets import ActionSets
-from actors.tooling import Calling, Outcome, Tool
+from actors.tooling import Calling, Outcome, Tool, sets_of
 from runtime.caller import Caller
 from runtime.problems import NotFound, UpstreamSaid
 from transports.egress import guard
@@ -29,13 +29,13 @@ class ActionSource:
     def __init__(self, sets: ActionSets) -> None:
         self._sets = sets
 
-    async def tools(self, caller: Caller) -> Sequence[Tool]:
-        """Return the actions of all sets that are in use and that nobody has to sign in for."""
+    async def tools(self, caller: Caller, named: Collection[str] | None = None) -> Sequence[Tool]:
+        """Return the actions of the sets that are in use and that nobody has to sign in for."""
         await trio.lowlevel.checkpoint()
         return [
             _tool(kept, action)
-            for kept in self._sets.all_kept(caller)
-            if self._sets.view(caller, kept).state == "ready"
+            for kept in self._sets.all_kept(caller, sets_of(named))
+            if self._sets.state(caller, kept) == "ready"
             for action in kept.actions
         ]
 

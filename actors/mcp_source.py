@@ -8,7 +8,7 @@ would not see is taken out of its words, and its annotations decide nothing.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -17,7 +17,7 @@ import trio
 from actors.mcp_installed import Installed
 from actors.mcp_servers import McpServers
 from actors.mcp_session import CallTool, Catalog
-from actors.tooling import Calling, Outcome, Tool
+from actors.tooling import Calling, Outcome, Tool, sets_of
 from runtime import limits
 from runtime.caller import Caller
 from runtime.problems import NotFound, Problem
@@ -39,14 +39,16 @@ class McpSource:
         """Take the registry, and how long a server may take to list its tools."""
         self._servers, self._patience_s = servers, patience_s
 
-    async def tools(self, caller: Caller) -> Sequence[Tool]:
+    async def tools(self, caller: Caller, named: Collection[str] | None = None) -> Sequence[Tool]:
         """Return the tools of all servers that are in use and need nobody to sign in first."""
+        wanted = sets_of(named)
         listed: dict[str, list[Tool]] = {}
         installed = self._servers.installed(caller)
         async with trio.open_nursery() as nursery:
             for server in installed:
                 health = self._servers.sessions.health(caller, server.name)
-                if server.in_use and not health.needs_sign_in:
+                is_wanted = wanted is None or server.name in wanted
+                if is_wanted and server.in_use and not health.needs_sign_in:
                     nursery.start_soon(self._listed, caller, server, listed)
         return [tool for name in sorted(listed) for tool in listed[name]]
 

@@ -122,7 +122,7 @@ class ToolDesk:
         if not self._spine.starts_jobs:
             raise ShuttingDown("The service is stopping.")
         self._allowance.spend(caller)
-        catalog = (await self._spine.toolbox.catalog(caller)).only((tool_id,))
+        catalog = await self._spine.toolbox.catalog(caller, (tool_id,))
         offer = catalog.find(tool_id)
         text = orjson.dumps(arguments).decode()
         problem, _ = await checking.read(offer.tool.schema, text)

@@ -99,8 +99,8 @@ class ToolLoop:
 
     async def _list(self) -> None:
         catalog, self.offered, chosen = self.offered, None, self._chosen
-        catalog = catalog or await self.spine.toolbox.catalog(self.job.owner)
-        self.catalog = catalog if chosen == ALL else catalog.only(chosen)
+        ids = None if chosen == ALL else chosen
+        self.catalog = catalog or await self.spine.toolbox.catalog(self.job.owner, ids)
         self.job.actor_ref.tell(Listed())
 
     async def handle(self, message: Message) -> Any:

@@ -3,7 +3,8 @@
 A model knows a tool by a name of 1 to 64 letters, digits, `_` and `-`. Where two tools would have
 the same, neither has it: both are told apart by their source's name, and where that is not enough
 by a digest of their id. So no server can take the name of another's tool by coming first, and the
-names depend on what is installed alone, never on the order in which it came or answered.
+names depend on what is offered alone, never on the order in which it came or answered. Where tools
+are named, only those are looked for, and only where they are.
 
 What cannot be offered is left out and told why: what is denied, a schema that no provider would
 take or that points outside itself, and what is beyond the bounds, in the order of the ids. A source
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -69,12 +70,6 @@ class ToolCatalog:
         """Return the tool that a model knows by a name."""
         return next((each for each in self.offers.values() if each.name == name), None)
 
-    def only(self, ids: Iterable[str]) -> ToolCatalog:
-        """Return the same with these tools alone, under the names they have here."""
-        wanted = frozenset(ids)
-        kept = {known: self.offers[known] for known in self.offers if known in wanted}
-        return ToolCatalog(offers=kept, left_out=self.left_out)
-
 
 class Toolbox:
     """The sources of tools of one service. `transports.compose` adds them."""
@@ -95,12 +90,15 @@ class Toolbox:
             places = self._places[caller.name] = trio.Semaphore(limits.TOOL_CALLS_CALLER_MAX)
         return places
 
-    async def catalog(self, caller: Caller) -> ToolCatalog:
-        """Return what the caller may call now; all sources are asked at once."""
+    async def catalog(self, caller: Caller, ids: Iterable[str] | None = None) -> ToolCatalog:
+        """Return what the caller may call now, all or of some ids; sources are asked at once."""
         listed: dict[str, Sequence[Tool]] = {}
         async with trio.open_nursery() as nursery:
             for source in self._sources.values():
-                nursery.start_soon(_list, source, caller, listed)
+                of_it = f"{source.kind}/"
+                named = None if ids is None else {each for each in ids if each.startswith(of_it)}
+                if named != set():
+                    nursery.start_soon(_list, source, caller, named, listed)
         found = {tool.id: tool for kind in sorted(listed) for tool in listed[kind]}
         return self._offered([found[each] for each in sorted(found)])
 
@@ -114,16 +112,25 @@ class Toolbox:
         return ToolCatalog(offers=offers, left_out=left_out)
 
 
-async def _list(source: Source, caller: Caller, into: dict[str, Sequence[Tool]]) -> None:
+async def _list(
+    source: Source,
+    caller: Caller,
+    named: Collection[str] | None,
+    into: dict[str, Sequence[Tool]],
+) -> None:
     """List one source's tools; none where it fails: that is logged, and harms no other."""
     with trio.move_on_after(limits.TOOLS_LIST_S) as late:
         try:
-            tools = await source.tools(caller)
+            tools = await source.tools(caller, named)
         except Exception:  # a source's failure is its own
             log.exception("tools_not_listed", source=source.kind)
             return
         of_it = f"{source.kind}/"
-        into[source.kind] = [tool for tool in tools if tool.id.startswith(of_it)]
+        into[source.kind] = [
+            tool
+            for tool in tools
+            if tool.id.startswith(of_it) and (named is None or tool.id in named)
+        ]
     if late.cancelled_caught:
         log.warning("tools_listed_late", source=source.kind)
 

@@ -8,7 +8,7 @@ other side where its protocol has a word for it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -73,13 +73,22 @@ class Calling:
     ask: Ask
 
 
+def sets_of(ids: Collection[str] | None) -> frozenset[str] | None:
+    """Return the names of the servers or sets that tools of these ids are of; None for all."""
+    return None if ids is None else frozenset(each.split("/", 2)[1] for each in ids)
+
+
 class Source(Protocol):
     """One kind of tools; `kind` is the first word of its tools' ids."""
 
     kind: str
 
-    async def tools(self, caller: Caller) -> Sequence[Tool]:
-        """Return what the caller may call; a source that cannot be reached has none for now."""
+    async def tools(self, caller: Caller, named: Collection[str] | None = None) -> Sequence[Tool]:
+        """Return what the caller may call; a source that cannot be reached has none for now.
+
+        Args:
+            named: ids of those that are wanted; others need not be looked for. None: all.
+        """
         ...
 
     async def call(

@@ -261,7 +261,7 @@ ACTION_IMPORTS_MAX = 2  # children at once; others wait
 ACTION_SERVERS_MAX = 50  # of one document
 ACTION_CALL_S = 45.0  # a call where nobody says otherwise: what other hosts of actions give one
 ACTION_ANSWER_BYTES = 1024 * 1024  # of an answer that is read; a model is told less
-ACTION_SETS_MAX = 16  # of one person: each turn reads all of them, 6 MB at most, some 10 ms
+ACTION_SETS_MAX = 16  # of one person: who names no tool has all read, 6 MB at most, some 10 ms
 
 # --- ingress: Runchat as an MCP server ---
 MCP_SERVED_MAX = 512  # sessions of all callers; their replays are 128 MB when all are full

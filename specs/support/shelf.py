@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -76,8 +76,8 @@ class Shelf:
         self.does[tool.id] = does
         return tool
 
-    async def tools(self, caller: Caller) -> Sequence[Tool]:
-        del caller
+    async def tools(self, caller: Caller, named: Collection[str] | None = None) -> Sequence[Tool]:
+        del caller, named
         self.lists += 1
         await trio.lowlevel.checkpoint()
         return tuple(self.listed)

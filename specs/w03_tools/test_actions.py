@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from runtime import limits
 from runtime.problems import Invalid, NotFound, UpstreamLost
 from specs.requirements import requirement
 from specs.support.api import ACTIONS, ANN, CALLING, answer, beside_an_api
+from store.writer import Write
 from transports.egress.denial import Denied
 from transports.egress.providers.asked import Text
 
@@ -243,6 +245,25 @@ async def test_actions_are_their_makers_alone(tmp_path: Path) -> None:
         assert [each.status_code for each in answers] == [404, 404, 404]
         assert (await bob.get(ACTIONS)).json()["items"] == []
         assert (await world.add()).status_code == 409
+
+
+@requirement("tools.bounded")
+async def test_who_names_a_tool_has_its_set_read_and_no_other(tmp_path: Path) -> None:
+    async with beside_an_api(tmp_path) as world:
+        for number in range(limits.ACTION_SETS_MAX):
+            await world.add(f"s{number}")
+        spoil = "UPDATE action_set SET actions = x'5b' WHERE name <> 's7'"
+        statements: list[str] = []
+        toolbox, trace = world.spine.toolbox, world.spine.reader.conn.set_trace_callback
+        trace(statements.append)
+        every = len((await toolbox.catalog(ANN)).offers), len(statements)
+        await world.running.writer.write(Write(rows=lambda db: db.execute(spoil)))
+        statements.clear()
+        named = list((await toolbox.catalog(ANN, ["action/s7/feed"])).offers), len(statements)
+        trace(None)
+
+        assert every == (2 * limits.ACTION_SETS_MAX, 2)  # of actions, and of MCP servers
+        assert named == (["action/s7/feed"], 1)  # to read one of the others fails
 
 
 async def test_an_argument_that_the_action_does_not_have_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -81,19 +81,37 @@ def test_names_are_all_different_fit_every_vendor_and_know_no_order(
 @requirement("tools.own-sources")
 async def test_a_source_that_fails_or_hangs_costs_its_own_tools(autojump_clock: MockClock) -> None:
     class Failing(Shelf):
-        async def tools(self, caller: Caller) -> Sequence[Tool]:
+        async def tools(
+            self, caller: Caller, named: Collection[str] | None = None
+        ) -> Sequence[Tool]:
             raise UpstreamLost(f"Nobody is there for {caller.name}.")
 
     class Hanging(Shelf):
-        async def tools(self, caller: Caller) -> Sequence[Tool]:
+        async def tools(
+            self, caller: Caller, named: Collection[str] | None = None
+        ) -> Sequence[Tool]:
             await trio.sleep_forever()
-            return await Shelf.tools(self, caller)
+            return await Shelf.tools(self, caller, named)
 
     began = trio.current_time()
     found = await offered(Failing("action"), Hanging("hangs"), shelf(("files", "search")))
 
     assert found == {"mcp/files/search": "search"}
     assert trio.current_time() - began == limits.TOOLS_LIST_S
+
+
+@requirement("tools.own-sources")
+async def test_a_source_none_of_whose_tools_is_named_is_not_asked() -> None:
+    web, files = shelf(("web", "fetch"), kind="web"), shelf(("files", "search"))
+    catalog = await Toolbox((web, files)).catalog(ANN, ["mcp/files/search", "mcp", "gone/x/y"])
+    assert (list(catalog.offers), web.lists, files.lists) == (["mcp/files/search"], 0, 1)
+
+
+@requirement("tools.bounded")
+async def test_a_tool_that_is_named_is_offered_however_many_there_are() -> None:
+    many = shelf(*(("set", f"t{n:03}") for n in range(limits.TOOLS_MAX + 2)))
+    catalog = await Toolbox((many,)).catalog(ANN, ["mcp/set/t129"])
+    assert (list(catalog.offers), catalog.left_out) == (["mcp/set/t129"], {})
 
 
 @requirement("tools.bounded")
@@ -138,8 +156,9 @@ def test_a_schema_without_end_is_no_json() -> None:
 
 
 async def test_a_tool_is_found_by_its_id_and_by_its_name() -> None:
-    catalog = await Toolbox((shelf(("files", "search"), ("web", "fetch")),)).catalog(ANN)
-    some = catalog.only(["mcp/web/fetch"])
+    toolbox = Toolbox((shelf(("files", "search"), ("web", "fetch")),))
+    catalog = await toolbox.catalog(ANN)
+    some = await toolbox.catalog(ANN, ["mcp/web/fetch"])
 
     assert catalog.find("mcp/web/fetch") == catalog.named("fetch")
     assert (some.named("search"), list(some.offers)) == (None, ["mcp/web/fetch"])
