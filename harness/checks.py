@@ -74,7 +74,6 @@ SLICES = {
     "commands": (
         "specs/w01_streaming/test_chat.py",
         "specs/w01_streaming/test_cli.py",
-        "specs/w01_streaming/test_replay.py",
     ),
     "harness": ("specs/unit/harness/",),
     "units": ("specs/unit/",),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from specs.support.server import Service
+if TYPE_CHECKING:  # a spec of processes need not load what serves in its own
+    from specs.support.server import Service
 
 ROOT = "/v1/stream/"
 JSON = {"Content-Type": "application/json"}
