@@ -77,8 +77,9 @@ async def test_an_interval_paces_the_synthetic_deltas() -> None:
     async with service() as running:
         events = await synthetic(await running.client(), count=5, interval_ms=50)
         at = [datetime.fromisoformat(each["at"]) for each in events if each["kind"] == "item.delta"]
+        started = datetime.fromisoformat(events[0]["at"])  # a busy machine is late with any delta
         assert len(at) == 5
-        assert (at[-1] - at[0]).total_seconds() >= 0.19
+        assert (at[-1] - started).total_seconds() >= 0.199
 
 
 @requirement("models.synthetic-ends")
