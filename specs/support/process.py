@@ -1,7 +1,8 @@
 """Real processes for a spec: `runchat` as a person, a script and a desktop app run it.
 
 Every wait has a bound. What a service says on stdout and stderr is kept in files beside its data,
-so that no pipe fills up; what was started is killed at the end of the spec.
+so that no pipe fills up; what was started is killed at the end of the spec. What it answers at
+the addresses of others' APIs is held against their models as it comes, as in specs of the app.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+if TYPE_CHECKING:
+    from harness.contract import Proof
+
 RUNCHAT = str(Path(sys.executable).with_name("runchat"))
 WAIT_S = 30.0
+FRONTS = ("/v1/responses", "/v1/conversations", "/v1/chat/", "/v1/models", "/api/chat")
 SETTINGS = {
     "RUNCHAT_PROVIDERS__SYNTHETIC": "true",
     "RUNCHAT_MODELS__DEFAULT": "echo",
@@ -54,6 +59,41 @@ def runchat(
 def hang_up_as_usual() -> None:
     """Take SIGHUP in the child, also where the whole run ignores it, as under `nohup`."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def judge(answer: httpx.Response) -> None:
+    """Hold an answer of a front against the contract; the events of a stream as they are read."""
+    url = answer.request.url
+    if not url.path.startswith(FRONTS):
+        return
+    from specs.support.server import PROOF  # noqa: PLC0415  it takes seconds
+
+    seen = len(PROOF.violations)
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    body = answer.read() if media_type.endswith("json") else b""
+    PROOF.judge(answer.request.method, url.path, answer.status_code, media_type, body)
+    if media_type == "text/event-stream":
+        answer.stream = Judged(answer, PROOF)
+    assert PROOF.violations[seen:] == [], PROOF.violations[seen:]
+
+
+class Judged(httpx.SyncByteStream):
+    """The stream of an answer, whose whole frames are held against the contract."""
+
+    def __init__(self, answer: httpx.Response, proof: Proof) -> None:
+        assert isinstance(answer.stream, httpx.SyncByteStream), "the client is no async one"
+        self.stream, self.request, self.proof, self.left = answer.stream, answer.request, proof, b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.stream:
+            seen = len(self.proof.violations)
+            frames, _, self.left = (self.left + piece).rpartition(b"\n\n")
+            self.proof.events(self.request.method, self.request.url.path, frames)
+            assert self.proof.violations[seen:] == [], self.proof.violations[seen:]
+            yield piece
+
+    def close(self) -> None:
+        self.stream.close()
 
 
 class Served:
@@ -100,7 +140,8 @@ class Served:
 
     def client(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_S)
+        hooks = {"response": [judge]}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_S, event_hooks=hooks)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None, "it has been started"
