@@ -71,13 +71,15 @@ class SkipsOnResume(SqliteEventLog):
 
 
 class RepeatsOnResume(SqliteEventLog):
-    """Gives a reader that comes back its last event once more."""
+    """Gives a reader that comes back its last event once more, where there are others too."""
 
     def read(
         self, stream: str, *, after: int, limit: int = limits.READ_EVENTS_MAX
     ) -> list[Segment]:
         cold = self._tail.read(stream, after, limit, limits.PAGE_BYTES) is None
-        return super().read(stream, after=after - 1 if cold and after else after, limit=limit)
+        found = super().read(stream, after=after, limit=limit)
+        again = found and cold and after  # at the end, whoever reads all would never be done
+        return super().read(stream, after=after - 1, limit=limit) if again else found
 
 
 class ForgetsToWake(Hub):
