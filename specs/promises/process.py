@@ -59,7 +59,7 @@ PROMISES = {
     "cli.jobs": "`runchat jobs` lists the caller's jobs.",
     "cli.tail": "`runchat tail JOB` prints a job's events to its end.",
     "cli.abort": "`runchat abort JOB` aborts a job.",
-    "cli.models": "`runchat models` and `runchat endpoints` name what can be asked, and what holds.",
+    "cli.models": "`runchat models` and `runchat endpoints` name what can be asked and what holds.",
     "backup.while-running": "A backup of a running service is consistent.",
     "backup.restore": "restore makes a new folder that holds all jobs and events of the backup.",
     "backup.names-what-it-lacks": "backup says that it holds no keys.",
