@@ -27,10 +27,10 @@ from actors.job_view import view_of_ended
 from actors.model_facts import ModelFacts
 from actors.responses_desk import Responses
 from actors.spine import Spine
-from actors.streams import Streams
-from actors.subscriptions_desk import Subscriptions
-from actors.tool_desk import ToolDesk
-from actors.tool_loop import Answer
+from actors.streams.streams import Streams
+from actors.subscriptions.desk import Subscriptions
+from actors.tools.desk import ToolDesk
+from actors.tools.loop import Answer
 from actors.turn_desk import TurnDesk
 from actors.views import ApprovalView, ConversationView, JobView, MessageView, Page
 from runtime.caller import Caller

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from actors import sealing, tool_result
+from actors import sealing
 from actors.items_in import Item
+from actors.tools import result as tool_result
 from transports.egress.providers.asked import (
     Image,
     Input,

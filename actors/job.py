@@ -1,7 +1,7 @@
 """The job actor: owns one answer being made, and is the only writer of its log while it lives.
 
 Stream: `jobs/<id>`. Events: section 4 of the contract. Messages: PrepareEnd, Settle, Look, Report,
-CallLost, and those of its tools (`actors.tool_loop`); parts come from the provider's actor as
+CallLost, and those of its tools (`actors.tools.loop`); parts come from the provider's actor as
 `(call, part)`.
 
 A burst of parts becomes events, then one append; while that commits, the next parts wait in the
@@ -27,13 +27,13 @@ import structlog
 import trio
 from pykka import ActorDeadError
 
-from actors import ending, fitting, job_state, tool_loop
+from actors import ending, fitting, job_state
 from actors.ending import Ending, Rows, ended_row, stream_of
 from actors.job_state import Answering, JobState
 from actors.job_view import view
 from actors.provider import LOST, CallLost, Cancel, Generate
 from actors.spine import Prepared, Spine
-from actors.tool_loop import ToolLoop
+from actors.tools import loop as tool_loop
 from actors.turns import answered, asked_of, spoken, whole_input
 from runtime import limits
 from runtime.actor import TrioActor
@@ -106,7 +106,7 @@ class Job(TrioActor):
         self.traceparent = spine.traces.pop(job_id, "")
         self.prepared = spine.prepared.pop(job_id, None)
         self.born = spine.rows.pop(job_id, None)  # its row, where it was kept just now
-        self.tools: ToolLoop | None = None
+        self.tools: tool_loop.ToolLoop | None = None
 
     async def started(self) -> None:
         """Rebuild from the row and the log, and ask the provider (again)."""
@@ -127,7 +127,7 @@ class Job(TrioActor):
             return
         await self._close_call()
         self.call = ""
-        self.tools = self.tools or ToolLoop(self)
+        self.tools = self.tools or tool_loop.ToolLoop(self)
         self.tools.start()
 
     def idle(self) -> bool:

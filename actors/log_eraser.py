@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from actors.spine import DOOMED, Spine
-from actors.stream_words import Expire, key_of
+from actors.streams.words import Expire, key_of
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.problems import Problem

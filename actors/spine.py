@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import trio
 
-from actors.toolbox import Toolbox, ToolCatalog
+from actors.tools.toolbox import Toolbox, ToolCatalog
 from runtime import limits
 from runtime.clock import Clock
 from runtime.hub import Hub
@@ -31,9 +31,9 @@ from transports.egress.providers.catalog import Catalog
 from transports.egress.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from actors.action_sets import ActionSets
-    from actors.mcp_servers import McpServers
-    from actors.watches import Watches
+    from actors.actions.sets import ActionSets
+    from actors.mcp.servers import McpServers
+    from actors.subscriptions.watches import Watches
 
 R = TypeVar("R")
 Prepared: TypeAlias = tuple[tuple[Input, ...], Wanted, Any]  # what a model is asked; its options

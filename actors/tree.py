@@ -23,19 +23,19 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from actors.action_sets import ActionSets
-from actors.action_source import ActionSource
+from actors.actions.sets import ActionSets
+from actors.actions.source import ActionSource
 from actors.conversation import Conversation, GaveUp, Interrupt
 from actors.job import Job
 from actors.log_eraser import LogEraser
-from actors.mcp_servers import McpServers
-from actors.mcp_source import McpSource
+from actors.mcp.servers import McpServers
+from actors.mcp.source import McpSource
 from actors.provider import ProviderActor
 from actors.spine import Spine
-from actors.stream import Stream
-from actors.subscription import Subscription
-from actors.tool import ToolCall
-from actors.watches import Watches
+from actors.streams.stream import Stream
+from actors.subscriptions.subscription import Subscription
+from actors.subscriptions.watches import Watches
+from actors.tools.tool import ToolCall
 from runtime import limits
 from runtime.hub import Hub
 from runtime.supervisor import Supervisor

@@ -25,7 +25,7 @@ from actors.accounts import TOKEN, Accounts
 from actors.claims import Claims
 from actors.desk import Desk
 from actors.spine import Sealing, Settled, Spine
-from actors.tooling import Source
+from actors.tools.tooling import Source
 from actors.tree import Tree
 from runtime import limits
 from runtime.clock import Clock, SystemClock

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from actors.mcp_session import Catalog
+from actors.mcp.session import Catalog
 from runtime.problems import Upstream
 from transports.egress.mcp.words import Answer, Question, Result
 

@@ -22,8 +22,8 @@ from typing import Any
 import trio
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from actors.mcp_grants import Grants
-from actors.mcp_session import CallTool, Catalog, ListTools, McpSession
+from actors.mcp.grants import Grants
+from actors.mcp.session import CallTool, Catalog, ListTools, McpSession
 from harness.mcp.acts import ACTS, Scenario, accept, calls_first, say_nothing
 from harness.mcp.signing_in import Door, access_for
 from runtime import telemetry

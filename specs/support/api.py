@@ -16,7 +16,7 @@ import httpx
 import trio
 
 from actors.spine import Settled, Spine
-from actors.tooling import Calling, Outcome
+from actors.tools.tooling import Calling, Outcome
 from runtime.caller import Caller
 from specs.support.server import Service, service
 from transports.egress import guard

@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from actors.spine import Settled, Spine
-from actors.tooling import Calling, Outcome
+from actors.tools.tooling import Calling, Outcome
 from runtime.caller import Caller
 from runtime.settings import McpServer
 from specs.support import mcp_http, mcp_program

@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from actors.mcp_session import CallTool, Catalog, ListTools, McpSession
+from actors.mcp.session import CallTool, Catalog, ListTools, McpSession
 from runtime.clock import SystemClock
 from runtime.supervisor import Supervisor
 from specs.support import mcp_program

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import trio
 
-from actors import arguments
-from actors.tooling import Calling, Outcome, Policy, Tool
+from actors.tools import arguments
+from actors.tools.tooling import Calling, Outcome, Policy, Tool
 from runtime.caller import Caller
 from transports.egress.providers.asked import Text
 

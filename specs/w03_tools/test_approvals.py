@@ -11,8 +11,8 @@ import pytest
 from actors.desk import Order
 from actors.ending import fold_log
 from actors.job_state import JobState
-from actors.tool_loop import Answer
-from actors.tooling import Calling, Outcome
+from actors.tools.loop import Answer
+from actors.tools.tooling import Calling, Outcome
 from runtime import limits
 from runtime.clock import SystemClock
 from runtime.events import TextPart

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.mcp_session import CallTool, Cancel, ListTools
+from actors.mcp.session import CallTool, Cancel, ListTools
 from runtime import limits
 from runtime.problems import Upstream, UpstreamLost, UpstreamSaid
 from runtime.secret import Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from actors import mcp_installing
+from actors.mcp import installing as mcp_installing
 from specs.requirements import requirement
 from specs.support.process import Served, runchat, shared
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.mcp_source import McpSource
+from actors.mcp.source import McpSource
 from actors.spine import Settled
 from runtime import limits
 from runtime.problems import Upstream, UpstreamLost, UpstreamSaid

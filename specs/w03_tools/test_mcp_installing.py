@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors import mcp_installing
+from actors.mcp import installing as mcp_installing
 from runtime.problems import Invalid
 from specs.requirements import requirement
 from specs.support.mcp_people import SERVERS, beside_a_server

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from actors.tooling import Calling, Outcome
+from actors.tools.tooling import Calling, Outcome
 from runtime.caller import Caller
 from specs.requirements import requirement
 from specs.support.mcp_served import Asking, Served, serving

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.tooling import Calling, Outcome
+from actors.tools.tooling import Calling, Outcome
 from runtime import limits
 from runtime.problems import UpstreamLost, UpstreamSaid
 from specs.requirements import requirement

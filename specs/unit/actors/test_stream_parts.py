@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import path_glob, producing, stream_body
+from actors import producing
+from actors.streams import body as stream_body
+from actors.subscriptions import path_glob
 from runtime.offsets import offset_of, sequence_of
 from runtime.problems import BadJson, BadRequest, Problem, ProducerFenced, ProducerGap
 from store.durable import Producer

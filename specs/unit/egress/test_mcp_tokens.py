@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
-from actors.mcp_grants import Grants
+from actors.mcp.grants import Grants
 from runtime.caller import Caller
 from runtime.hub import Hub
 from specs.requirements import requirement

@@ -104,7 +104,7 @@ def _ask_for(body: dict[str, Any]) -> None:
     """Ask on a terminal for what a server.json wants to be told and was not given."""
     if not sys.stdin.isatty():
         return
-    from actors import mcp_installing  # noqa: PLC0415  only who is asked pays for it
+    from actors.mcp import installing as mcp_installing  # noqa: PLC0415  only who is asked pays for it
     from runtime.problems import Invalid  # noqa: PLC0415  as above
 
     try:

@@ -12,7 +12,7 @@ from mcp.server.context import HandlerResult
 from mcp_types import CallToolRequestParams, Tool
 
 from actors.desk import Desk
-from actors.tool_desk import ToolView
+from actors.tools.desk import ToolView
 from transports.ingress.mcp.jobs import Jobs
 from transports.ingress.mcp.shelf import Asker, Context
 

@@ -25,10 +25,10 @@ from mcp_types import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from actors import tool_result
 from actors.desk import Desk
 from actors.ending import stream_of
-from actors.tool_loop import Answer
+from actors.tools import result as tool_result
+from actors.tools.loop import Answer
 from actors.views import JobView
 from runtime import limits
 from runtime.events import CURRENT, JOB_END, decode

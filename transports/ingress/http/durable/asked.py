@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from werkzeug.datastructures import Headers, MultiDict
 
-from actors.stream_view import View
-from actors.streams import Addition, ForkOrder, NewStream
+from actors.streams.streams import Addition, ForkOrder, NewStream
+from actors.streams.view import View
 from runtime import limits
 from runtime.offsets import NOW, START, sequence_of
 from runtime.problems import BadRequest

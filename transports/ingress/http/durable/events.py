@@ -16,9 +16,9 @@ from typing import Final
 
 from quart import Response
 
-from actors import stream_view
-from actors.stream_body import is_json, is_text
-from actors.stream_view import Link, View
+from actors.streams import view as stream_view
+from actors.streams.body import is_json, is_text
+from actors.streams.view import Link, View
 from runtime import limits
 from runtime.caller import Caller
 from runtime.clock import Clock

@@ -14,9 +14,9 @@ import trio
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from actors import stream_view
-from actors.stream_body import is_json
-from actors.stream_view import View
+from actors.streams import view as stream_view
+from actors.streams.body import is_json
+from actors.streams.view import View
 from runtime.hub import Hub
 from runtime.log import EventLog, Segment
 from runtime.offsets import offset_of

@@ -10,8 +10,8 @@ from pydantic import Field
 from quart import Blueprint, Response
 from werkzeug.routing import BaseConverter
 
-from actors.action_kept import RESERVED, ActionSetView
-from actors.action_sign_ins import ActionSignInView
+from actors.actions.kept import RESERVED, ActionSetView
+from actors.actions.sign_ins import ActionSignInView
 from runtime import limits
 from runtime.problems import (
     ActionsExist,

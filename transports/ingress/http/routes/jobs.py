@@ -11,7 +11,7 @@ from quart import Blueprint, Response, g
 
 from actors import export
 from actors.desk import Order
-from actors.tool_loop import Answer
+from actors.tools.loop import Answer
 from actors.views import ApprovalView, JobView, Page
 from runtime import limits
 from runtime.events import Status, TextPart

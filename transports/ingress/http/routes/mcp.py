@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from quart import Blueprint, Response
 
-from actors.mcp_session import Fetch
-from actors.mcp_views import McpServerView, McpTools
+from actors.mcp.session import Fetch
+from actors.mcp.views import McpServerView, McpTools
 from runtime import limits
 from runtime.problems import (
     AuditUnavailable,

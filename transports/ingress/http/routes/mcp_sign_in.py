@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 from quart import Blueprint, Response
 
-from actors.mcp_sign_ins import OURSELVES, McpSignInView
+from actors.mcp.sign_ins import OURSELVES, McpSignInView
 from actors.views import to_bytes
 from runtime import limits
 from runtime.caller import Caller

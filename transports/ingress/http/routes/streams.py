@@ -13,9 +13,9 @@ from typing import Any
 import trio
 from quart import Blueprint, Response, g, request
 
-from actors import stream_view
-from actors.stream_body import is_json
-from actors.stream_view import View
+from actors.streams import view as stream_view
+from actors.streams.body import is_json
+from actors.streams.view import View
 from runtime.caller import Caller
 from runtime.clock import rfc3339
 from runtime.offsets import offset_of

@@ -14,8 +14,8 @@ import orjson
 from pydantic import Field
 from quart import Blueprint, Response, g
 
-from actors import wake_telling
-from actors.subscription_words import (
+from actors.subscriptions import wake_telling
+from actors.subscriptions.words import (
     Ack,
     AddStreams,
     Claim,

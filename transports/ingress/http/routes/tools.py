@@ -8,7 +8,7 @@ from typing import Any
 
 from quart import Blueprint
 
-from actors.tool_desk import ToolCallView, ToolList
+from actors.tools.desk import ToolCallView, ToolList
 from actors.views import JobView, Page
 from runtime.problems import AuditUnavailable, ShuttingDown, TooManyRequests
 from store.tool_calls import Outcome
