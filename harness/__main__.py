@@ -1,6 +1,6 @@
 """The two commands of a stranger and the rest of the harness: `python3 -m harness COMMAND`.
 
-Theory: everything here and in `harness/setup.py` and `harness/checks.py` is standard library only
+Theory: everything here and in `harness/setup.py` is of the standard library alone
 and parses on Python 3.8, so that a machine with nothing but an old Python gets a sentence and not a
 traceback. Whatever needs a package is started again inside `.venv`, which `setup` makes first.
 Source: CONTRACT.md section 1, the last entry but none.
@@ -13,6 +13,7 @@ import sys
 
 PYTHON_MIN = (3, 11)  # CONTRACT.md: CPython 3.11 to 3.13
 INSIDE = (
+    "test",
     "contract",
     "sim",
     "powerloss",
@@ -24,7 +25,7 @@ INSIDE = (
     "serve-as",
     "mcp-client",
 )
-USAGE = "usage: python3 -m harness setup | run | test | " + " | ".join(INSIDE)
+USAGE = "usage: python3 -m harness setup | run | " + " | ".join(INSIDE)
 EXIT_USAGE = 2
 
 
@@ -37,7 +38,7 @@ def main(argv: "list[str]") -> int:
     if command in ("-h", "--help", "help"):
         print(USAGE)
         return 0
-    if command not in ("setup", "run", "test", *INSIDE):
+    if command not in ("setup", "run", *INSIDE):
         return refuse(USAGE)
     from harness import setup  # noqa: PLC0415  not before the Python is known to be new enough
 
@@ -54,14 +55,12 @@ def start(command: str, rest: "list[str]") -> int:
 
     if command == "setup":
         return 0
-    if command == "test":
-        return int(importlib.import_module("harness.checks").main(rest))
     if command == "run":
         os.environ.setdefault("RUNCHAT_MODELS__DEFAULT", "local/smollm2")
         return setup.become([str(setup.BIN / "runchat"), "serve", *rest])
     if not setup.inside():
         return setup.become([str(setup.PYTHON), "-m", "harness", command, *rest])
-    module = "harness." + command.replace("-", "_")
+    module = "harness." + ("checks" if command == "test" else command.replace("-", "_"))
     found = importlib.util.find_spec(module)
     if found is not None and found.submodule_search_locations:
         module += ".main"  # a folder, whose __init__ is empty

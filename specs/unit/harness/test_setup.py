@@ -141,6 +141,16 @@ def test_an_old_python_gets_a_sentence_and_no_traceback(tmp_path: Path) -> None:
     assert not (folder / ".venv").exists()
 
 
+@requirement("harness.setup")
+def test_a_python_with_nothing_but_its_own_library_starts_the_test_command() -> None:
+    bare = [sys.executable, "-S", "-m", "harness", "test", "--only", "dance"]
+    done = subprocess.run(
+        bare, cwd=ROOT, check=False, capture_output=True, text=True, timeout=SETUP_TIMEOUT_S
+    )
+    usage = "usage: python3 -m harness test --only "
+    assert (done.returncode, done.stderr[: len(usage)]) == (2, usage)
+
+
 @requirement("harness.disk-full")
 def test_a_full_disk_is_told_with_what_is_needed() -> None:
     told = setup.explain("OSError: [Errno 28] No space left on device")
