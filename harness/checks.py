@@ -61,7 +61,6 @@ SLICES = {
     "simulation": (
         "specs/w01_streaming/test_crash.py",
         "specs/w01_streaming/test_current_job.py",
-        "specs/w01_streaming/test_cut_anywhere.py",
         "specs/w01_streaming/test_simulation.py",
     ),
     "processes": (
