@@ -3,10 +3,10 @@
 Theory: a part is one command and counts as one result, or, where pytest runs it, as its own counts.
 Two workers, one a core, take the parts from one queue, the longest first; a third runs those that
 mostly wait: for a registry, for what a protocol says has to last, for a minute, for services that
-start and end. A fourth makes all slower: a browser that is starved fails specs. The specs are cut
-into slices by their folders; what no slice names is in the last one, so that no spec is left out.
-Each slice writes down what it showed of the contract, and a part behind all of them judges the
-union.
+start and end; who has no more of its own takes of the others'. A fourth makes all slower: a
+browser that is starved fails specs. The specs are cut into slices by their folders; what no slice
+names is in the last one, so that no spec is left out. Each slice writes down what it showed of the
+contract, and a part behind all of them judges the union.
 Each part has a budget in seconds, so that the whole stays under ten minutes on two cores; passing
 it is shown, and five times it is a failure. With arguments for pytest, pytest alone runs, with
 them. The last line printed is `N passed, N failed[, N skipped]`.
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from harness import chromium, conformance, setup
 from harness.clients import main as clients
@@ -134,6 +135,7 @@ OTHERS = (
 UNION = Part(name="contract", command=("pytest", "-q", "specs/test_contract.py"), budget_s=10)
 PARTS = tuple(sorted((*SPECS, *OTHERS), key=lambda part: -part.budget_s))
 WORKERS = 2  # one a core
+LANES = (*(False,) * WORKERS, True)  # whether each takes the parts that wait first
 
 
 def slice_of(path: str) -> str:
@@ -162,17 +164,21 @@ def main(arguments: list[str]) -> int:
         parts = (Part(name="specs", command=("pytest", "-q"), budget_s=600),)
     with tempfile.TemporaryDirectory() as folder:
         shown = Path(folder)
-        with (
-            ThreadPoolExecutor(max_workers=WORKERS) as cores,
-            ThreadPoolExecutor(max_workers=1) as beside,
-        ):
-            begun = [
-                (beside if part.waits else cores).submit(
-                    run_and_tell, part, tuple(arguments), shown
-                )
-                for part in parts
-            ]
-            results = [each.result() for each in begun]
+        waiting, results, taking = list(parts), list[Result](), Lock()
+
+        def work(waits: bool) -> None:
+            while True:
+                with taking:
+                    if not waiting:
+                        return
+                    part = next((each for each in waiting if each.waits is waits), waiting[0])
+                    waiting.remove(part)
+                results.append(run_and_tell(part, tuple(arguments), shown))
+
+        with ThreadPoolExecutor(max_workers=len(LANES)) as lanes:
+            for lane in [lanes.submit(work, waits) for waits in LANES]:
+                lane.result()
+        results.sort(key=lambda result: -result.part.budget_s)
         if parts is PARTS:
             results.append(run_and_tell(UNION, (), shown))
     return report(results)
