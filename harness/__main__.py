@@ -1,8 +1,8 @@
 """The two commands of a stranger and the rest of the harness: `python3 -m harness COMMAND`.
 
-Theory: everything here and in `harness/setup.py` is of the standard library alone
-and parses on Python 3.8, so that a machine with nothing but an old Python gets a sentence and not a
-traceback. Whatever needs a package is started again inside `.venv`, which `setup` makes first.
+Theory: everything here and in `harness/setup.py` is of the standard library alone and parses on
+Python 3.8, so that a machine with nothing but an old Python gets a sentence and not a traceback.
+Whatever needs a package is started again inside `.venv`, which `setup` makes first.
 Source: CONTRACT.md section 1, the last entry but none.
 """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
@@ -24,7 +25,7 @@ import trio
 
 from harness import announced
 from harness.bench.service import SERVE
-from harness.oauth import certified
+from harness.certificate import make_certificate
 from harness.oauth.browser import Browser, Mind, brought
 from harness.oauth.tally import Wrong, same
 
@@ -256,18 +257,24 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def free_port() -> int:
+    """Return a port that nobody has just now: an issuer must know it before the service has it."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
 @asynccontextmanager
 async def standing(provider: Provider) -> AsyncIterator[Stage]:
     """Start all of it; end all of it."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         said = stack.enter_context(tempfile.TemporaryFile())
-        port = certified.free_port()
+        port = free_port()
         url = f"https://localhost:{port}" if provider.tls else f"http://127.0.0.1:{port}"
         env = {"RUNCHAT": url, "SECRET": SECRET, "PERSON": json.dumps(PERSON), **provider.env}
         settings = {"RUNCHAT_SERVER__PORT": str(port)}
         verify: str | bool = True
         if provider.tls:
-            verify, key = certified.localhost(Path(folder))
+            verify, key = map(str, make_certificate(Path(folder)))
             env |= {"SSL_CERT_FILE": verify, "NODE_EXTRA_CA_CERTS": verify}
             settings |= {"RUNCHAT_SERVER__TLS_CERT": verify, "RUNCHAT_SERVER__TLS_KEY": key}
             settings |= {"RUNCHAT_SERVER__PUBLIC_URL": url}

@@ -18,10 +18,10 @@ import h2.events
 import pytest
 import trio
 
+from harness.certificate import make_certificate
 from runtime import limits
 from specs.requirements import requirement
 from specs.support import talk
-from specs.support.certificate import make_certificate
 from specs.support.server import Service, service
 from specs.support.wire import line, receive_all, receive_until, request
 from transports.ingress.http.server import HttpServer, listen, port_of, tls_context

@@ -14,11 +14,11 @@ import httpx2
 import pytest
 import trio
 
+from harness.certificate import make_certificate
 from runtime import limits
 from runtime.problems import UpstreamSaid
 from runtime.telemetry import Metrics
 from specs.requirements import requirement
-from specs.support.certificate import make_certificate
 from specs.unit.egress.small_server import leading, serving, whole
 from transports.egress import configured, guard
 from transports.egress.connection import GuardedBackend

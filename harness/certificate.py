@@ -1,4 +1,4 @@
-"""A certificate for `localhost` that signs itself, made anew for each spec that wants TLS."""
+"""A certificate for `localhost` that signs itself, made anew for who wants TLS on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(FROM)
         .not_valid_after(UNTIL)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
