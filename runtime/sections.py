@@ -107,7 +107,7 @@ class Endpoint:
         )
     )
     api_key: Secret = field(default=NO_KEY, metadata={"doc": "its key; never shown or logged"})
-    vendor: str = setting("", "whose models they are, for prices and limits; empty: by its host")
+    vendor: str = setting("", "whose models: prices, limits, the SDK that asks; empty: by its host")
     models: tuple[str, ...] = setting((), "its models that may be used")
     concurrency: int = setting(8, "jobs it answers at once; others wait", least=1, most=1000)
     connect_s: float = setting(10.0, "seconds until a connection stands", least=0.1, most=120)

@@ -26,7 +26,9 @@ from harness.upstream.program import Record, Upstream
 Json = Mapping[str, Any]
 SEALED = ("signature", "encrypted_content", "thoughtSignature")
 BESIDE = ("reasoning_details", "extra_content")  # of a chat message: other vendors' words
-SAMPLING = ("temperature", "top_p")  # older Claude models take them; the types have dropped them
+# What the types have dropped; Anthropic takes it by its version of 2023, and of older models.
+SAMPLING = ("temperature", "top_p")
+SAMPLED_BY = "2023-06-01"
 DATA = re.compile(r"^data: ?(.*)$", re.MULTILINE)
 STRICT = ConfigDict(extra="forbid")
 
@@ -48,6 +50,9 @@ class StrictUpstream(Upstream):
     def refusal(self, record: Record) -> str | None:
         """Return why a request is refused; None where it is accepted."""
         rules = next(rules for end, rules in RULES.items() if end in record.path)
+        version = record.headers.get("anthropic-version", SAMPLED_BY)
+        if version != SAMPLED_BY and any(name in record.body for name in SAMPLING):
+            return f"how to sample is the model's to say by version {version}"
         earlier = [each.model for each in self.records[: record.number]]
         known = {word for model in earlier if model == record.model for word in self._said(model)}
         altered = [word for word in sealed(record.body) if word not in known]

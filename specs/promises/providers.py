@@ -13,5 +13,6 @@ PROMISES = {
     "providers.rebuilt": "What a model said goes back to it as the bytes that came.",
     "providers.foreign": "Another model is not told what only the first can read, and it is noted.",
     "providers.accepted": "The vendors' published request types accept every request we send.",
+    "providers.sdks": "OpenAI, Anthropic and Google are asked by what their SDKs build and sign.",
     "providers.facts": "What is known of a model is shown, and what is not is null.",
 }

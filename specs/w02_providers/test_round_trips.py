@@ -30,6 +30,7 @@ from transports.egress.providers.compatible import Compatible, Endpoint
 CHAT, RESPONSES = "openai-chat", "openai-responses"
 CLAUDE, GEMINI = "anthropic-messages", "google-generate"
 WIRES = (CHAT, RESPONSES, CLAUDE, GEMINI)
+VENDORS = {CHAT: "openai", RESPONSES: "openai", CLAUDE: "anthropic", GEMINI: "google"}
 
 DETAIL = {"type": "reasoning.text", "text": "Hm", "signature": "c2lnbg==", "index": 0}
 HIDDEN = {"type": "reasoning.encrypted", "data": "c2VhbGVk", "id": "rs_1", "index": 1}
@@ -84,7 +85,7 @@ TOOLS = [
 async def asking(
     streams: dict[str, str],
 ) -> AsyncIterator[tuple[httpx.AsyncClient, StrictUpstream]]:
-    """A service with an endpoint for each wire, all of them at one strict upstream."""
+    """A service with an endpoint of each wire's vendor, all of them at one strict upstream."""
     upstream = StrictUpstream({f"m-{wire}": Script(raw=raw) for wire, raw in streams.items()})
     async with trio.open_nursery() as nursery:
         port = await nursery.start(upstream.serve)
@@ -92,7 +93,15 @@ async def asking(
         url = f"http://127.0.0.1:{port}"
         providers = tuple(
             Compatible(
-                Endpoint(name=wire, base_url=url, models=(f"m-{wire}",), wire=wire, reach=reach)
+                Endpoint(
+                    name=wire,
+                    base_url=url,
+                    models=(f"m-{wire}",),
+                    wire=wire,
+                    vendor=VENDORS[wire],
+                    api_key="made-up-key",
+                    reach=reach,
+                )
             )
             for wire in WIRES
         )

@@ -140,6 +140,31 @@ class GuardedClient(Client):
         return httpx2.Headers(kept)
 
 
+class Unsent(httpx2.TransportError):
+    """What a client that sends nothing was to send: its `request`."""
+
+
+class Unsending(httpx2.AsyncBaseTransport):
+    """Raises what it was to send."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send nothing.
+
+        Raises:
+            Unsent: always.
+        """
+        raise Unsent("not sent", request=request)
+
+
+def unsending() -> Client:
+    """Return a client that sends nothing: whose requests another client will send."""
+    return Client(
+        transport=Unsending(),
+        headers={"Accept-Encoding": "identity", "User-Agent": "runchat"},
+        trust_env=False,
+    )
+
+
 class RedirectDenied(Denied, httpx2.RemoteProtocolError):
     """A redirect that is not followed; where none is to be followed httpx2 passes over it."""
 
@@ -153,7 +178,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, reach: Reach, *, wants_tls: bool) -> None:
         plays_tls = not wants_tls or reach.handshake is not None
-        trusted = reach.trust or (_trusting_nobody() if plays_tls else _trusting_the_usual())
+        trusted = reach.trust or (trusting_nobody() if plays_tls else _trusting_the_usual())
         super().__init__(verify=trusted, trust_env=False)
         self._reach = reach
         self._admitted: set[tuple[str, bytes, bytes]] = set()
@@ -200,7 +225,7 @@ def _trusting_the_usual() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def _trusting_nobody() -> ssl.SSLContext:
+def trusting_nobody() -> ssl.SSLContext:
     """Return what a client has that speaks http: TLS fails with it."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

@@ -23,7 +23,12 @@ TEXT = "Hello from upstream."
 
 @asynccontextmanager
 async def reaching(
-    *scripts: Script, idle_s: float = 5.0, key: str = KEY, wire: str = "openai-chat"
+    *scripts: Script,
+    idle_s: float = 5.0,
+    key: str = KEY,
+    wire: str = "openai-chat",
+    vendor: str | None = None,
+    retries: int = 0,
 ) -> AsyncIterator[tuple[Compatible, Upstream]]:
     """Run an upstream on loopback with models m0, m1, ... and a provider that may go there."""
     upstream = Upstream({f"m{number}": script for number, script in enumerate(scripts)})
@@ -36,6 +41,8 @@ async def reaching(
                 models=tuple(upstream.scripts),
                 api_key=key,
                 wire=wire,
+                vendor=vendor,
+                retries=retries,
                 reach=Reach(exempt=frozenset({("127.0.0.1", port)}), idle_s=idle_s),
             )
         )

@@ -35,7 +35,8 @@ from transports.egress.providers.asked import (
 from transports.egress.providers.base import Request
 from transports.egress.providers.wire import Answer
 
-ANTHROPIC_VERSION = "2023-06-01"  # the one that all its wires of today go by
+# What all who speak that wire know; later ones leave how to sample to the model alone.
+ANTHROPIC_SAMPLING_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def _bearer(key: str) -> Mapping[str, str]:
 
 
 def _anthropic(key: str) -> Mapping[str, str]:
-    said = {"anthropic-version": ANTHROPIC_VERSION}
+    said = {"anthropic-version": ANTHROPIC_SAMPLING_VERSION}
     return {**said, "x-api-key": key} if key else said
 
 
