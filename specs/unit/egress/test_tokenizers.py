@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def of_words() -> Iterator[Model]:
     tiktoken_models.MODEL_TO_ENCODING[NAME] = NAME
     yield Model(id=f"o/{NAME}", endpoint="o", vendor="openai", context=ROOM + 8 + 600 + 20)
     del registry.ENCODINGS[NAME], tiktoken_models.MODEL_TO_ENCODING[NAME]
+    tokenizers.counter.cache_clear()
+
+
+@pytest.fixture
+def vocabularies() -> Iterator[None]:
+    if "TIKTOKEN_CACHE_DIR" not in os.environ:
+        pytest.skip("TIKTOKEN_CACHE_DIR names no directory of OpenAI's vocabularies")
+    tokenizers.counter.cache_clear()
+    yield
     tokenizers.counter.cache_clear()
 
 
@@ -76,3 +86,21 @@ async def test_a_vocabulary_that_is_not_here_is_not_fetched(
 async def test_another_vendors_model_is_not_counted_by_it(of_words: Model) -> None:
     other = Model(id=of_words.id, endpoint="o", vendor="anthropic", context=300)
     assert await tokenizers.at_hand(other) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "tokens"),
+    [
+        ("gpt-4", "tiktoken is great!", 6),
+        ("gpt-4o", "tiktoken is great!", 6),
+        ("gpt-4", "お誕生日おめでとう", 9),  # as OpenAI's cookbook counts it
+        ("gpt-4o-2024-08-06", "お誕生日おめでとう", 8),
+    ],
+)
+@pytest.mark.usefixtures("vocabularies")
+async def test_a_vocabulary_that_is_here_counts_as_its_vendor_says(
+    name: str, text: str, tokens: int
+) -> None:
+    count = await tokenizers.at_hand(Model(id=f"o/{name}", endpoint="o", vendor="openai"))
+    assert count is not None
+    assert count(text) == tokens
