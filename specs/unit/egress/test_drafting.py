@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +27,7 @@ SAID = {
     CLAUDE: Script(raw=others.CLAUDE_THOUGHT),
     GEMINI: Script(raw=others.GEMINI_THOUGHT),
 }
-MADE_BY = {
-    "openai": r"AsyncOpenAI/Python \d",
-    "anthropic": r"AsyncAnthropic/Python \d",
-    "google": r"google-genai-sdk/\d",
-}
+MADE_BY = {"openai": "AsyncOpenAI", "anthropic": "AsyncAnthropic", "google": "google-genai-sdk"}
 SIGNED = {
     "openai": {"authorization": f"Bearer {KEY}"},
     "anthropic": {"authorization": f"Bearer {KEY}"},
@@ -62,7 +57,7 @@ def told(record: Record) -> Any:
 @pytest.mark.parametrize("wire", WIRES)
 async def test_a_vendor_is_asked_by_what_its_own_sdk_builds_and_signs(wire: str) -> None:
     record = await asked(wire, VENDORS[wire])
-    assert re.match(MADE_BY[VENDORS[wire]], record.headers["user-agent"])
+    assert record.headers["user-agent"].partition("/")[0] == MADE_BY[VENDORS[wire]]
     assert SIGNED[VENDORS[wire]].items() <= record.headers.items()
     assert record.headers["accept"] == "text/event-stream"
     assert record.headers["accept-encoding"] == "identity"
