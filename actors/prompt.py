@@ -9,6 +9,7 @@ counts a few in either case, so that what fits here fits there.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Final, TypeAlias, assert_never
@@ -143,21 +144,60 @@ def _is_thought_about(items: Sequence[Input], place: int) -> bool:
     return by_model and place > 0 and isinstance(items[place - 1], PromptReasoning)
 
 
+def in_turn(items: Sequence[Input]) -> list[Input]:
+    """Return the items with each tool's answer moved up to before anybody speaks behind its call.
+
+    OpenAI's Responses takes an answer anywhere behind its call; every other wire wants those of
+    one round together, and nobody's words between.
+    """
+    answers: dict[str, deque[int]] = {}  # where those still to come stand, by call
+    for place, item in enumerate(items):
+        if isinstance(item, PromptResult):
+            answers.setdefault(item.call_id, deque()).append(place)
+    told: list[Input] = []
+    waiting: dict[str, None] = {}
+    moved: set[int] = set()
+    for place, item in enumerate(items):
+        if place in moved:
+            continue
+        if isinstance(item, PromptResult):
+            answers[item.call_id].popleft()
+            waiting.pop(item.call_id, None)
+        elif waiting and (_is_told(item) or isinstance(told[-1], PromptResult)):
+            early = [answers[each].popleft() for each in waiting if answers.get(each)]
+            moved.update(early)
+            told += (items[each] for each in early)
+            waiting = {}
+        if isinstance(item, PromptCall):
+            waiting[item.call_id] = None
+        told.append(item)
+    return told
+
+
+def _is_told(item: Input) -> bool:
+    return isinstance(item, PromptMessage) and item.role != "assistant"
+
+
 def check_pairs(items: Sequence[Input]) -> None:
-    """Check that each tool's answer follows its call, and each call has its answer.
+    """Check that each tool's answer follows its call, and each call has its one answer.
 
     Raises:
         Invalid: a provider would refuse it.
     """
-    calls: set[str] = set()
-    answered: set[str] = set()
+    called: set[str] = set()
+    waiting: Counter[str] = Counter()
     for item in items:
         if isinstance(item, PromptCall):
-            calls.add(item.call_id)
+            called.add(item.call_id)
+            waiting[item.call_id] += 1
         elif isinstance(item, PromptResult):
-            if item.call_id not in calls:
+            if item.call_id not in called:
                 detail = f"No tool call was found for the function call output {item.call_id}."
                 raise Invalid.at("/input", detail)
-            answered.add(item.call_id)
-    if missing := sorted(calls - answered):
+            if not waiting[item.call_id]:
+                raise Invalid.at(
+                    "/input", f"Function call {item.call_id} has more than one output."
+                )
+            waiting[item.call_id] -= 1
+    if missing := sorted(waiting.elements()):
         raise Invalid.at("/input", f"No tool output was found for function call {missing[0]}.")

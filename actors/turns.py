@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from actors import items_in, items_out
 from actors.items_in import Item
+from actors.prompt import in_turn
 from runtime import limits
 from runtime.problems import Invalid
 from store import jobs, turns
@@ -78,7 +79,7 @@ def whole_input(
         _thread(dbs[0], row.thread, thread_ordinal) if row.thread else _chain(dbs, row.previous)
     )
     now = map(items_in.asked, own.items if own else orjson.loads(row.input))
-    return [*first, *before, *now]
+    return in_turn([*first, *before, *now])
 
 
 def _chain(dbs: Sequence[Database], job_id: str | None) -> list[Input]:

@@ -157,6 +157,20 @@ async def test_signed_thoughts_go_back_with_the_calls_that_they_led_to(wire: str
     assert sealed_in(WITH_CALLS[wire]) != set()
 
 
+@requirement("providers.accepted")
+@pytest.mark.parametrize("wire", WIRES)
+async def test_words_before_the_answers_of_tools_are_told_behind_them(wire: str) -> None:
+    async with asking(WITH_CALLS) as (client, upstream):
+        before, outputs = await called(client, wire)
+        words = {"type": "message", "role": "user", "content": "By the way."}
+        more = {"model": model(wire), "previous_response_id": before, "tools": TOOLS}
+        then = await api.create(client, [words, *outputs], **more)
+        twice = await client.post("/v1/responses", json={**more, "input": [*outputs, outputs[0]]})
+    assert (then["status"], then["error"]) == ("completed", None)
+    assert (twice.status_code, twice.json()["error"]["param"]) == (400, "input")
+    assert len(upstream.records) == 2
+
+
 @requirement("providers.foreign", "providers.accepted")
 @pytest.mark.parametrize("wire", WIRES)
 async def test_another_provider_is_told_the_calls_and_nothing_sealed(wire: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.prompt import TOO_LONG, check_pairs, cuts, fit, tokens_of
+from actors.prompt import TOO_LONG, check_pairs, cuts, fit, in_turn, tokens_of
 from runtime.problems import Invalid
 from specs.requirements import requirement
 from transports.egress.providers.asked import (
@@ -116,3 +116,29 @@ def test_a_tool_answer_without_its_call_and_a_call_without_its_answer_are_refuse
         check_pairs([result("a"), call("a")])
     with pytest.raises(Invalid, match="No tool output was found for function call b"):
         check_pairs([call("a"), call("b"), result("a")])
+
+
+def test_a_call_answered_twice_is_refused_and_an_id_used_again_is_not() -> None:
+    check_pairs([call("a"), result("a"), call("a"), result("a")])
+    with pytest.raises(Invalid, match="Function call a has more than one output"):
+        check_pairs([call("a"), result("a"), result("a")])
+
+
+def test_answers_stand_behind_their_calls_before_anybody_speaks_again() -> None:
+    user, model = said("user", "by the way"), said("assistant", "so")
+    assert in_turn([call("a"), user, result("a")]) == [call("a"), result("a"), user]
+    assert in_turn([call("a"), call("b"), result("a"), model, user, result("b")]) == [
+        call("a"),
+        call("b"),
+        result("a"),
+        result("b"),
+        model,
+        user,
+    ]
+    as_they_are: list[list[Input]] = [
+        [call("a"), model, result("a"), user],
+        [call("a"), result("a"), call("a"), result("a"), user],
+        [result("a"), call("a"), user],
+        [call("a"), user],
+    ]
+    assert [in_turn(each) for each in as_they_are] == as_they_are
