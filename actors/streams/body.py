@@ -20,7 +20,8 @@ JSON: Final = "application/json"
 DEFAULT: Final = "application/octet-stream"
 MESSAGE: Final = "stream.message"  # the kind of a JSON record
 BYTES: Final = "stream.bytes"
-WHITE: Final = re.compile(r"[ \t\r\n]*")
+OPENING: Final = re.compile(r"[ \t\r\n]*\[[ \t\r\n]*")
+COMMA: Final = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")  # the last element has none
 SCAN: Any = make_scanner(cast("Any", json.JSONDecoder()))  # in C: a value, and where it ends
 
 
@@ -85,17 +86,15 @@ def _objects(value: list[Any], body: bytes) -> list[bytes] | None:
 def _elements(text: str) -> list[bytes]:
     """Return the text of each element of an array, which is valid JSON."""
     found: list[bytes] = []
-    at = _past_white(text, _past_white(text, 0) + 1)
+    at = _past(OPENING, text, 0)
     while text[at] != "]":
         _, end = SCAN(text, at)
         found.append(text[at:end].encode())
-        at = _past_white(text, end)
-        if text[at] == ",":
-            at = _past_white(text, at + 1)
+        at = _past(COMMA, text, end)
     return found
 
 
-def _past_white(text: str, at: int) -> int:
-    white = WHITE.match(text, at)
-    assert white is not None
-    return white.end()
+def _past(mark: re.Pattern[str], text: str, at: int) -> int:
+    found = mark.match(text, at)
+    assert found is not None, "or it would be no array"
+    return found.end()
