@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trio
 
+from runtime import limits
 from specs.requirements import requirement
 from specs.support import responses as api
 from specs.support.process import Served, served
@@ -174,6 +175,18 @@ async def test_going_on_that_fails_ends_the_chain_of_the_socket() -> None:
     assert streamed is not None
     assert (broken["status"], broken["error"]["code"]) == (400, "bad_json")
     assert streamed["error"]["param"] == "stream"
+
+
+@requirement("responses.websocket")
+async def test_a_message_that_is_too_large_is_refused_and_the_socket_goes_on() -> None:
+    async with service() as running, socket(running.port, await running.token()) as ws:
+        await ws.say("x" * (limits.BODY_BYTES_MAX + 1))
+        with trio.fail_after(10):
+            refused = await ws.hear() or {}
+        then = (await ws.ask("one", store=False))[-1]
+    assert (refused["type"], refused["status"]) == ("error", 413)
+    assert refused["error"]["code"] == "too_large"
+    assert api.text_of(then["response"]) == "one"
 
 
 @requirement("responses.websocket")

@@ -46,7 +46,7 @@ from transports.ingress.http.routes import (
     tools,
     ui_chat,
 )
-from transports.ingress.http.sockets import Send, SocketMail
+from transports.ingress.http.sockets import Send, SocketMail, bound
 
 log = structlog.get_logger(__name__)
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -150,6 +150,7 @@ class App(QuartTrio):
 
     async def converse(self, scope: Any, mail: SocketMail, send: Send) -> None:
         """Serve a WebSocket to its end."""
+        bound(send)
         await ResponsesSocket(self._services, self._gate, scope, mail, send).run()
 
     async def _route(self, request: Request) -> Any:

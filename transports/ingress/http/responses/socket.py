@@ -18,7 +18,7 @@ import trio
 from actors.turn_desk import Found
 from runtime import limits
 from runtime.caller import Caller
-from runtime.problems import InternalError, Invalid, NotFound, OriginNotAllowed, Problem
+from runtime.problems import InternalError, Invalid, NotFound, OriginNotAllowed, Problem, TooLarge
 from transports.ingress.http import dto, openai_errors
 from transports.ingress.http.caller import Credentials
 from transports.ingress.http.context import Services
@@ -29,7 +29,7 @@ from transports.ingress.http.responses.asked import CreateResponse
 from transports.ingress.http.responses.beginning import begin, wanted
 from transports.ingress.http.responses.projection import Projection
 from transports.ingress.http.responses.resource import Shown, job_id_of
-from transports.ingress.http.sockets import Message, Send, SocketMail
+from transports.ingress.http.sockets import TOO_LARGE, Message, Send, SocketMail
 
 PATH: Final = "/v1/responses"
 OF_HTTP: Final = ("stream", "stream_options", "background")  # have no meaning over a socket
@@ -104,7 +104,9 @@ class ResponsesSocket:
                 message = await self._mail.take()
             if message is None:
                 break
-            if message["type"] == "websocket.receive":
+            if message is TOO_LARGE:
+                await self._tell(TooLarge("The message is larger than 8 MiB."))
+            elif message["type"] == "websocket.receive":
                 await self._take(message)
         await self._send({"type": "websocket.close", "code": GOING_AWAY})
 
