@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import httpx2
 import trio
@@ -52,6 +52,7 @@ class Sent:
 class Hand:
     """What the provider uses of its HTTP client."""
 
+    timeout: ClassVar[httpx2.Timeout] = httpx2.Timeout(None)  # a run has its own silence
     vendor: Scripted
     response: type[Response]
 
