@@ -9,6 +9,7 @@ Source: hypercorn 0.18 `trio/task_group.py`, quart-trio 0.12 `asgi.py`, quart 0.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, Self
@@ -232,6 +233,7 @@ async def _send_first(body: Any, parts: Any, line: Line) -> None:
         body.line = line
     if getattr(body, "greets", False):
         await _send_part(parts, line.send)
+        os.sched_yield()  # a reader woken on our core would else wait for a tick, while we page on
     else:
         await line.send({"type": "http.response.body", "body": b"", "more_body": True})
 
