@@ -8,6 +8,7 @@ import trio
 
 from specs.requirements import requirement
 from specs.support import responses as api
+from specs.support import talk
 from specs.support.scripted import Scripted
 from specs.support.server import service
 from transports.egress.providers.base import End
@@ -156,3 +157,18 @@ async def test_one_key_begins_one_response_and_is_answered_alike() -> None:
     assert second.headers["Idempotent-Replayed"] == "true"
     assert streams[0].text == streams[1].text
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_conflict")
+
+
+@requirement("responses.idempotent")
+async def test_what_began_in_the_background_is_answered_alike_when_it_has_ended() -> None:
+    async with service() as running:
+        client = await running.client()
+        body = {"model": "echo", "input": "once", "background": True}
+        key = {"Idempotency-Key": "k1"}
+        first = await client.post("/v1/responses", json=body, headers=key)
+        job_id = first.json()["id"].replace("resp_", "job_")
+        await talk.follow(client, job_id)
+        second = await client.post("/v1/responses", json=body, headers=key)
+        now = await client.get(f"/v1/responses/{first.json()['id']}")
+    assert (first.json()["status"], now.json()["status"]) == ("in_progress", "completed")
+    assert (second.text, second.headers["Idempotent-Replayed"]) == (first.text, "true")

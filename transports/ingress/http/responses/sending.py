@@ -30,6 +30,11 @@ def whole(found: Found) -> Response:
     return _answer(found, told_by(found.job))
 
 
+def just_begun(found: Found) -> Response:
+    """Return the answer to who began a response in the background, however far it is by now."""
+    return _answer(found, Told(status="running"))
+
+
 def _answer(found: Found, told: Told) -> Response:
     body = one_line(resource(Shown.of(found.turn, found.job), told))
     return Response(body, 200, content_type=JSON)

@@ -67,7 +67,7 @@ async def create_response(call: Call[CreateResponse, Nothing]) -> Response:
     if body.stream:
         response = sending.streamed(known, call, found, awaited=awaited)
     elif body.background:
-        response = sending.whole(found)
+        response = sending.just_begun(found)
     else:
         response = sending.whole(await sending.when_ended(found, awaited=awaited))
     if begun.replayed:
