@@ -8,6 +8,7 @@ Source: Open Responses 2026-04-24, `ItemParam` and `ItemField`.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
@@ -154,6 +155,7 @@ def _image(given: Mapping[str, Any], where: str) -> Item:
     url = _string(given, "image_url", where)
     if not url.startswith(("https://", "http://", "data:image/")):
         raise Invalid.at(f"{where}/image_url", "An image is an address or a data URL.")
+    _require_base64(url, f"{where}/image_url")
     return {"type": "input_image", "image_url": url, "detail": given.get("detail") or "auto"}
 
 
@@ -163,10 +165,24 @@ def _file(given: Mapping[str, Any], where: str) -> Item:
     made: Item = {"type": "input_file"}
     for name in ("filename", "file_data", "file_url"):
         if value := _optional(given, name, where):
+            _require_base64(value, f"{where}/{name}")
             made[name] = value
     if "file_data" not in made and "file_url" not in made:
         raise Invalid.at(f"{where}/file_data", "A file is `file_data` or `file_url`.")
     return made
+
+
+def _require_base64(url: str, where: str) -> None:
+    """Refuse a data URL that holds no base64: that is how every vendor takes what it holds."""
+    if not url.startswith("data:"):
+        return
+    kind, comma, data = url.partition(",")
+    try:
+        a2b_base64(data, strict_mode=True)
+    except ValueError:
+        comma = ""
+    if not (comma and data and kind.endswith(";base64")):
+        raise Invalid.at(where, "A data URL is `data:TYPE;base64,` and base64.")
 
 
 def _call(given: Mapping[str, Any], where: str) -> Item:

@@ -159,6 +159,16 @@ async def test_a_link_that_is_spent_unknown_or_cannot_be_audited_signs_nobody_in
     assert (kept.status_code, who.status_code) == (503, 200)
 
 
+@requirement("signin.single-use")
+async def test_a_look_at_a_link_signs_nobody_in_and_leaves_it_good() -> None:
+    async with service() as running:
+        await running.client()
+        link = f"/signin?code={await running.code()}"
+        looked, came = await running.stranger().head(link), await running.stranger().get(link)
+    assert (looked.status_code, "Set-Cookie" in looked.headers) == (303, False)
+    assert (came.status_code, "Set-Cookie" in came.headers) == (303, True)
+
+
 async def test_a_stopping_service_begins_no_conversation() -> None:
     async with service() as running:
         client = await running.client()

@@ -24,6 +24,10 @@ WEATHER = {
     },
 }
 RED_DOT = "data:image/png;base64,iVBORw0KGgo="
+NO_PICTURES = (
+    *("data:image/png;base64,@@@", "data:image/png;base64,", "data:image/png;base64,iVBORw0KGg"),
+    *("data:image/png,iVBORw0KGgo=", "data:image/svg+xml,<svg/>", "picture.png"),
+)
 
 
 @requirement("responses.errors")
@@ -60,6 +64,18 @@ RED_DOT = "data:image/png;base64,iVBORw0KGgo="
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
             "input[0].content[0].file_id",
             "invalid_value",
+        ),
+        *(
+            (
+                {
+                    "input": [
+                        {"role": "user", "content": [{"type": "input_image", "image_url": url}]}
+                    ]
+                },
+                "input[0].content[0].image_url",
+                "invalid_value",
+            )
+            for url in NO_PICTURES
         ),
         (
             {"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quart import Blueprint, Response, g
+from quart import Blueprint, Response, g, request
 
 from runtime import limits
 from runtime.problems import AuditUnavailable, Unauthenticated
@@ -40,9 +40,11 @@ class Who:
     problems=(Unauthenticated, AuditUnavailable),
 )
 async def sign_in(call: Call[Nothing, SignInQuery]) -> Response:
-    value = await services().authenticator.sign_in(call.query.code)
     response = empty(303)
     response.headers["Location"] = "/"
+    if request.method == "HEAD":  # who looks at what a link leads to spends no code
+        return response
+    value = await services().authenticator.sign_in(call.query.code)
     _keep(response, value, limits.SESSION_MS // 1000)
     return response
 
