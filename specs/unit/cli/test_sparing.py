@@ -9,15 +9,18 @@ START = """
 import sys
 from transports.ingress.cli.sparing import unused
 with unused():
-    import quart, structlog
-print([name for name in ("rich", "hypercorn.asyncio", "quart", "structlog") if name in sys.modules])
+    import quart, sqlite_utils, structlog
+spared = ("dateutil", "greenlet", "hypercorn.asyncio", "rich")
+print([name for name in (*spared, "quart", "sqlite_utils", "structlog") if name in sys.modules])
 import hypercorn.asyncio
-print(hypercorn.asyncio.serve.__module__)
+from dateutil import parser
+print(hypercorn.asyncio.serve.__module__, parser.parse("2026-11-23").day)
 """
 
 
-def test_a_start_imports_neither_and_both_can_be_imported_afterwards() -> None:
+def test_a_start_imports_none_of_them_and_all_can_be_imported_afterwards() -> None:
     done = subprocess.run(
         [sys.executable, "-c", START], check=True, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout.splitlines() == ["['quart', 'structlog']", "hypercorn.asyncio"]
+    there = "['quart', 'sqlite_utils', 'structlog']"
+    assert done.stdout.splitlines() == [there, "hypercorn.asyncio 23"]
