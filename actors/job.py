@@ -1,8 +1,7 @@
 """The job actor: owns one answer being made, and is the only writer of its log while it lives.
 
 Stream: `jobs/<id>`. Events: section 4 of the contract. Messages: PrepareEnd, Settle, Look, Report,
-CallLost, and those of its tools (`actors.tools.loop`); parts come from the provider's actor as
-`(call, part)`.
+CallLost, its tools' (`actors.tools.loop`); parts come from the provider's actor as `(call, part)`.
 
 A burst of parts becomes events, then one append; while that commits, the next parts wait in the
 mailbox and the provider waits for them. The end is not appended here: the conversation's actor
@@ -10,7 +9,7 @@ commits it together with its own events, so that no reader of either log sees ha
 
 Where the model calls tools, its turn is final, the calls are made, and it is asked again with their
 results. After a crash the new life reads the log, takes back what the lost call of the model had
-said and asks again; calls of tools are never made again.
+said and asks again, unless its end is being committed; calls of tools are never made again.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from actors import ending, fitting, job_state
 from actors.ending import Ending, Rows, ended_row, stream_of
 from actors.job_state import Answering, JobState
 from actors.job_view import view
-from actors.provider import LOST, CallLost, Cancel, Generate
+from actors.provider import LOST, CallLost, Cancel, Generate, refused
 from actors.spine import Prepared, Spine
 from actors.tools import loop as tool_loop
 from actors.turns import answered, asked_of, spoken, whole_input
 from runtime import limits
 from runtime.actor import TrioActor
 from runtime.caller import Caller
-from runtime.events import Data, Error, Fact, JobEnded, encode, facts, portions
+from runtime.events import Data, Fact, JobEnded, encode, facts, portions
 from runtime.problems import Invalid, MailboxFull, NotFound
 from runtime.reply import Reply
 from store import jobs, messages, turns
@@ -99,6 +98,12 @@ class Phase(Enum):
 class Job(TrioActor):
     """One answer being made."""
 
+    phase = Phase.ANSWERING
+    verdict: JobEnded | None
+    last: Sequence[Fact]  # said with the provider's end, and kept with ours
+    last_rows: Rows | None  # likewise
+    close: Ending | None
+
     def __init__(self, spine: Spine, job_id: str) -> None:
         super().__init__()
         self.spine, self.job_id, self.stream = spine, job_id, stream_of(job_id)
@@ -115,11 +120,10 @@ class Job(TrioActor):
             raise NotFound("No such job.")
         self.row: JobRow = row
         self.state: JobState = await ending.fold_log(self.spine.log, self.job_id)
+        if self.phase is Phase.ENDING and self.close and not self.state.ended:
+            return  # the life before has handed over the end: Settle or Report is on its way
         self.phase = Phase.ENDED if self.state.ended else Phase.ANSWERING
-        self.verdict: JobEnded | None = None
-        self.last: Sequence[Fact] = ()  # said with the provider's end, and kept with ours
-        self.last_rows: Rows | None = None  # likewise
-        self.close: Ending | None = None
+        self.verdict, self.last, self.last_rows, self.close = None, (), None, None
         if self.phase is Phase.ENDED:
             return
         if row.tools is None:
@@ -224,7 +228,7 @@ class Job(TrioActor):
             provider, model = self.spine.catalog.find(self.row.model)
             fitted, wanted, options = await self._prompt(model)
         except Invalid as problem:
-            self._finish(_refused(problem))
+            self._finish(refused(problem))
             return
         new_id = partial(self.spine.ids.new, "item_")
         used = self.state.usage_before
@@ -351,8 +355,9 @@ class Job(TrioActor):
         elif self.phase is Phase.CALLING and self.tools is not None:
             self.phase = Phase.ENDING
             await self.tools.cancel()
+        close = self.close if self.close and self.verdict else self._close_with(verdict)
         self.phase = Phase.ENDING
-        return self.close if self.close and self.verdict else self._close_with(verdict)
+        return close
 
     async def _close_call(self) -> None:
         if not self.call:
@@ -379,6 +384,7 @@ class Job(TrioActor):
             self.phase = Phase.FINISHED
             self.life.start_soon(self._tell_finished_later)
         else:
+            self.phase = Phase.ANSWERING
             await self.started()
 
     async def _tell_finished_later(self) -> None:
@@ -392,9 +398,3 @@ class Job(TrioActor):
             self.life.start_soon(self._tell_finished)
         elif self.phase is Phase.ENDING:  # it still takes us for running: that end is not kept
             await self._settle(committed=False)
-
-
-def _refused(problem: Invalid) -> End:
-    """Return the end of a job whose request could not be made, though it was fine when it came."""
-    error = Error(class_="invalid_request", code=problem.name(), message=problem.detail)
-    return End(end_state="provider_error", reason="request-refused", error=error)

@@ -24,7 +24,7 @@ from runtime import limits
 from runtime.actor import TrioActor, TrioRef
 from runtime.caller import Caller
 from runtime.events import Error
-from runtime.problems import MailboxFull, UpstreamLost, UpstreamSaid
+from runtime.problems import Invalid, MailboxFull, UpstreamLost, UpstreamSaid
 from transports.egress.providers.base import End, Provider, Request
 
 log = structlog.get_logger(__name__)
@@ -175,6 +175,12 @@ BROKEN = End(
     reason="internal",
     error=Error(class_="internal", code="internal", message="The provider's adapter failed."),
 )
+
+
+def refused(problem: Invalid) -> End:
+    """Return the end of a job whose request could not be made, though it was fine when it came."""
+    error = Error(class_="invalid_request", code=problem.name(), message=problem.detail)
+    return End(end_state="provider_error", reason="request-refused", error=error)
 
 
 class ProviderActor(TrioActor):

@@ -66,6 +66,12 @@ def test_the_laws_hold_where_nothing_goes_wrong() -> None:
     assert {each.lives for each in told} == {1}
 
 
+@pytest.mark.parametrize("seed", [5374])  # its job died between its last word and the commit of it
+def test_a_seed_that_broke_a_law_once_breaks_none(seed: int) -> None:
+    outcome = simulate(plans.make(seed, faults.NAMES))
+    assert (outcome.wrongs, outcome.crashes) == ((), 2)
+
+
 def test_a_seed_is_one_trace_and_other_seeds_are_others() -> None:
     first = digests(range(1, 11))
     assert digests(range(1, 11)) == first
