@@ -6,6 +6,7 @@ import pytest
 
 from runtime.problems import Invalid
 from transports.egress.providers.catalog import Catalog
+from transports.egress.providers.compatible import Compatible, Endpoint
 from transports.egress.providers.echo import Echo
 from transports.egress.providers.synthetic import Synthetic
 
@@ -59,3 +60,14 @@ def test_an_endpoint_that_changes_offers_its_new_models_only() -> None:
 def test_two_providers_cannot_offer_one_model() -> None:
     with pytest.raises(Invalid):
         Catalog([Echo(), Echo()])
+
+
+def test_an_endpoint_that_names_a_model_twice_has_it_once_and_can_go() -> None:
+    twice = Endpoint(name="far", base_url="https://far.example", models=("m", "m"))
+    catalog = Catalog([Echo(), Compatible(twice)])
+    catalog.overlay("far/m", {"context": 5000})
+    assert catalog.find("far/m")[1].context == 5000
+    gone = catalog.remove("far")
+    assert gone is not None
+    assert [model.id for model in gone.models] == ["far/m"]
+    assert [model.id for model in catalog.models()] == ["echo"]

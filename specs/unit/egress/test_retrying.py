@@ -239,6 +239,14 @@ async def test_an_abort_in_the_pause_ends_it_at_once(
         ),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "\u00b2"}, None),
+        (
+            {
+                "retry-after": "Wed, 21 Oct 2026 07:28:30 -0000",
+                "date": "Wed, 21 Oct 2026 07:28:00 GMT",
+            },
+            30.0,
+        ),
         ({}, None),
     ],
 )

@@ -119,7 +119,7 @@ class Compatible:
         self.endpoint = endpoint.name
         self.concurrency = endpoint.concurrency
         self._wire = WIRES[endpoint.wire]
-        self.models: tuple[Model, ...] = tuple(self._model(name) for name in endpoint.models)
+        self.models: tuple[Model, ...] = tuple(map(self._model, dict.fromkeys(endpoint.models)))
         self._client: Client | None = None
         self._drafter: Drafter | None = None
 

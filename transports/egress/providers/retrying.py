@@ -10,6 +10,7 @@ Source: RFC 9110 section 10.2.3; "full jitter" as the large cloud vendors descri
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from random import Random
 
@@ -45,10 +46,11 @@ def told_s(headers: Mapping[str, str]) -> float | None:
     """
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         words = headers.get(name, "")
-        if words.replace(".", "", 1).isdigit():
+        if words.isascii() and words.replace(".", "", 1).isdigit():
             return float(words) * unit_s
     try:
-        at, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        told = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        at, now = (each.replace(tzinfo=each.tzinfo or UTC) for each in told)  # -0000 has none
     except (KeyError, ValueError):
         return None
     return max(0.0, (at - now).total_seconds())
