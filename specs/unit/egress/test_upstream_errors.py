@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from harness.upstream.script import Script
+from runtime import limits
 from specs.requirements import requirement
+from specs.unit.egress.compatible_kit import KEY, heard, reaching
 from transports.egress.providers.upstream_errors import said, strange
 
 Json = dict[str, Any]
@@ -129,3 +132,30 @@ WRONG += [{"error": {"details": 7}}, {"error": {"details": [7], "code": []}}, {"
 @pytest.mark.parametrize("document", WRONG)
 def test_no_shape_of_an_error_is_a_crash(document: Any) -> None:
     assert said(document, status=500).extensions["class"] == "server"
+
+
+ECHOED = f"wrong: {KEY}"
+ESCAPED = "".join(f"\\u{ord(each):04x}" for each in KEY)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(status=401, error={"error": {"message": ECHOED}}),
+        Script(status=401, error={"error": {"code": KEY}}),
+        Script(status=401, error={"error": {}}, headers={"x-request-id": KEY}),
+        Script(raw=f'data: {{"error": {{"message": "{ECHOED}"}}}}\n\n'),
+        Script(raw=f'{{"error": {{"message": "{ECHOED}"}}}}', content_type="application/json"),
+        Script(raw=f'{{"error": {{"message": "{ESCAPED}"}}}}', content_type="application/json"),
+        Script(
+            raw=f'{{"error": "{"x" * (limits.ERROR_CHARS - 5)}{KEY}"}}',
+            content_type="application/json",
+        ),
+    ],
+)
+async def test_a_provider_that_repeats_our_key_does_not_have_it_shown(script: Script) -> None:
+    async with reaching(script) as (provider, _):
+        _, failure = await heard(provider)
+    assert failure is not None
+    shown = f"{failure.detail} {failure.extensions}"
+    assert (KEY in shown, failure.detail.endswith(KEY[:5])) == (False, False)

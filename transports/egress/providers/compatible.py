@@ -42,7 +42,7 @@ from transports.egress.providers.base import (
 from transports.egress.providers.drafting import Drafter, drafter_for
 from transports.egress.providers.patience import Patience
 from transports.egress.providers.prices import PUBLIC, Prices, Rates
-from transports.egress.providers.upstream_errors import said, strange
+from transports.egress.providers.upstream_errors import said, strange, without
 from transports.egress.providers.wire import Answer
 from transports.egress.providers.wires import WIRES, own
 from transports.egress.sse_decoder import SseDecoder
@@ -167,7 +167,7 @@ class Compatible:
                 async for part in parts:
                     yield part
         except UpstreamSaid as error:
-            problem = error
+            problem = without(error, self._settings.api_key)
         except UpstreamLost as error:
             problem = None if answer.reason else error  # after the wire's own mark it is no loss
         if answer.usage:
@@ -285,11 +285,9 @@ class Compatible:
         )
 
     async def _refusal(self, response: httpx2.Response) -> UpstreamSaid:
-        """Return the error in a response that is none of our answers, without our key in it."""
+        """Return the error in a response that is none of our answers."""
         status = response.status_code
         words = (await guard.body(response, limits.UPSTREAM_ERROR_BYTES)).decode(errors="replace")
-        if self._settings.api_key:
-            words = words.replace(self._settings.api_key, "***")
         try:
             document = orjson.loads(words)
         except orjson.JSONDecodeError:

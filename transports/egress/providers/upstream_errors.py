@@ -72,6 +72,7 @@ WINDOW: Final = (
     "maximum number of tokens",
     "too long",
 )
+HIDDEN: Final = "***"
 REDIRECTED, REFUSED, FAILED = 300, 400, 500  # RFC 9110: where these kinds of status begin
 
 
@@ -115,6 +116,21 @@ def said(
         provider_request_id=known_id if isinstance(known_id, str) else None,
         **extensions,
     )
+
+
+def without(error: UpstreamSaid, key: str) -> UpstreamSaid:
+    """Return an error that shows nothing of the key it was asked with, which some repeat."""
+    if not key:
+        return error
+    hidden = {
+        name: value.replace(key, HIDDEN) if isinstance(value, str) else value
+        for name, value in error.extensions.items()
+    }
+    words = error.detail.replace(key, HIDDEN)
+    if len(error.detail) >= limits.ERROR_CHARS:  # it was cut, perhaps in the middle of the key
+        begun = (size for size in range(len(key) - 1, 0, -1) if words.endswith(key[:size]))
+        words = words[: len(words) - next(begun, 0)]
+    return UpstreamSaid(words, **hidden)
 
 
 def strange(detail: str) -> UpstreamSaid:
