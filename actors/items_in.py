@@ -176,12 +176,12 @@ def _require_base64(url: str, where: str) -> None:
     """Refuse a data URL that holds no base64: that is how every vendor takes what it holds."""
     if not url.startswith("data:"):
         return
-    kind, comma, data = url.partition(",")
+    kind, _, data = url.partition(",")
     try:
-        a2b_base64(data, strict_mode=True)
+        held = a2b_base64(data, strict_mode=True)
     except ValueError:
-        comma = ""
-    if not (comma and data and kind.endswith(";base64")):
+        held = b""
+    if not (held and kind.endswith(";base64")):
         raise Invalid.at(where, "A data URL is `data:TYPE;base64,` and base64.")
 
 

@@ -20,13 +20,10 @@ from specs.support import talk
 from specs.support.server import service
 from specs.unit.egress import streams_of_openai as openai
 from specs.unit.egress import streams_of_others as others
+from specs.unit.egress.compatible_kit import CHAT, CLAUDE, GEMINI, RESPONSES, WIRES
 from specs.unit.egress.streams_of_openai import Json, choice, chunk, sse
 from transports.egress.guard import Reach
 from transports.egress.providers.compatible import Compatible, Endpoint
-
-CHAT, RESPONSES = "openai-chat", "openai-responses"
-CLAUDE, GEMINI = "anthropic-messages", "google-generate"
-WIRES = (CHAT, RESPONSES, CLAUDE, GEMINI)
 
 
 @asynccontextmanager

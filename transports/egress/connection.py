@@ -158,11 +158,8 @@ class Unsending(httpx2.AsyncBaseTransport):
 
 def unsending() -> Client:
     """Return a client that sends nothing: whose requests another client will send."""
-    return Client(
-        transport=Unsending(),
-        headers={"Accept-Encoding": "identity", "User-Agent": "runchat"},
-        trust_env=False,
-    )
+    identity = {"Accept-Encoding": "identity"}
+    return Client(transport=Unsending(), headers=identity, trust_env=False)
 
 
 class RedirectDenied(Denied, httpx2.RemoteProtocolError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,3 +144,33 @@ def test_answers_stand_behind_their_calls_before_anybody_speaks_again() -> None:
         [call("a"), user],
     ]
     assert [in_turn(each) for each in as_they_are] == as_they_are
+
+
+@requirement("providers.accepted")
+@given(
+    st.lists(st.sampled_from(("call", "answer", "user", "assistant")), max_size=12), st.randoms()
+)
+def test_in_turn_no_word_of_the_user_stands_between_a_call_and_its_answer(
+    kinds: list[str], chance: Random
+) -> None:
+    items: list[Input] = []
+    waiting: list[str] = []
+    for number, kind in enumerate(kinds):
+        if kind == "call":
+            waiting.append(f"c{number}")
+            items.append(call(waiting[-1]))
+        elif kind != "answer":
+            items.append(said("user" if kind == "user" else "assistant", f"w{number}"))
+        elif waiting:
+            items.append(result(waiting.pop(chance.randrange(len(waiting)))))
+    items += map(result, waiting)
+    told = in_turn(items)
+    open_calls: set[str] = set()
+    for item in told:
+        if isinstance(item, PromptCall):
+            open_calls.add(item.call_id)
+        elif isinstance(item, PromptResult):
+            open_calls.remove(item.call_id)
+        elif isinstance(item, PromptMessage) and item.role == "user":
+            assert open_calls == set()
+    assert sorted(map(repr, told)) == sorted(map(repr, items))

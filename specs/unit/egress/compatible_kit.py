@@ -19,6 +19,10 @@ from transports.egress.providers.compatible import Compatible, Endpoint
 KEY = "made-up-key"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 3}
 TEXT = "Hello from upstream."
+CHAT, RESPONSES = "openai-chat", "openai-responses"
+CLAUDE, GEMINI = "anthropic-messages", "google-generate"
+VENDORS = {CHAT: "openai", RESPONSES: "openai", CLAUDE: "anthropic", GEMINI: "google"}
+WIRES = tuple(VENDORS)
 
 
 @asynccontextmanager
@@ -26,7 +30,7 @@ async def reaching(
     *scripts: Script,
     idle_s: float = 5.0,
     key: str = KEY,
-    wire: str = "openai-chat",
+    wire: str = CHAT,
     vendor: str | None = None,
     retries: int = 0,
 ) -> AsyncIterator[tuple[Compatible, Upstream]]:

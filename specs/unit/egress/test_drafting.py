@@ -13,14 +13,22 @@ from harness.upstream.strict import StrictUpstream
 from specs.requirements import requirement
 from specs.unit.egress import streams_of_openai as openai
 from specs.unit.egress import streams_of_others as others
-from specs.unit.egress.compatible_kit import KEY, asking, heard, reaching, text
+from specs.unit.egress.compatible_kit import (
+    CHAT,
+    CLAUDE,
+    GEMINI,
+    KEY,
+    RESPONSES,
+    VENDORS,
+    WIRES,
+    asking,
+    heard,
+    reaching,
+    text,
+)
 from transports.egress.providers.asked import Wanted
 from transports.egress.providers.base import NetworkOptions, Retracted
 
-CHAT, RESPONSES = "openai-chat", "openai-responses"
-CLAUDE, GEMINI = "anthropic-messages", "google-generate"
-VENDORS = {CHAT: "openai", RESPONSES: "openai", CLAUDE: "anthropic", GEMINI: "google"}
-WIRES = tuple(VENDORS)
 SAID = {
     CHAT: Script(),
     RESPONSES: Script(raw=openai.RESPONSES_SEALED),

@@ -11,12 +11,11 @@ from runtime import limits
 from runtime.problems import UpstreamSaid
 from specs.unit.egress import streams_of_openai as openai
 from specs.unit.egress import streams_of_others as others
+from specs.unit.egress.compatible_kit import CHAT, CLAUDE, GEMINI, RESPONSES
 from specs.unit.egress.reading import Reading, read
 from specs.unit.egress.streams_of_openai import PIXEL
 from transports.egress.providers.base import End, Usage
 
-CHAT, RESPONSES = "openai-chat", "openai-responses"
-CLAUDE, GEMINI = "anthropic-messages", "google-generate"
 OPENAI_USED = Usage(source="provider", input=9, cached=4, output=12, reasoning=5)
 GEMINI_USED = Usage(source="provider", input=11, cached=4, output=12, reasoning=5, tool_use=2)
 

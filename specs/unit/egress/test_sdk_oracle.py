@@ -12,14 +12,13 @@ from google import genai
 
 from specs.unit.egress import streams_of_openai as own
 from specs.unit.egress import streams_of_others as others
+from specs.unit.egress.compatible_kit import CHAT, CLAUDE, GEMINI, RESPONSES
 from specs.unit.egress.reading import Reading, read
 from specs.unit.egress.small_server import serving, whole
 from transports.egress import guard
 from transports.egress.guard import Reach
 
 ASKED: Any = [{"role": "user", "content": "Go on."}]
-CHAT, RESPONSES = "openai-chat", "openai-responses"
-CLAUDE, GEMINI = "anthropic-messages", "google-generate"
 
 
 async def ask_chat(url: str, client: Any) -> dict[str, Any]:

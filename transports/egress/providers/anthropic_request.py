@@ -1,8 +1,8 @@
 """A request in the words of Anthropic's Messages wire. Pure.
 
 What a model of this wire said goes back block by block as it came, in its order: signed thinking
-before the call that it led to. Turns of one side that follow each other are one message; results
-stand before words in a message of the user's.
+before the call that it led to. Turns of one side that follow each other are one message; that the
+results come before the words in it is the input's order (`actors/prompt.py`, `in_turn`).
 Source: Anthropic's API reference, create a message; its guide to extended thinking with tools.
 """
 
@@ -70,9 +70,6 @@ def messages(items: Iterable[Input]) -> list[Json]:
             said[-1]["content"] += blocks
         elif blocks:
             said.append({"role": role, "content": blocks})
-    for message in said:
-        if message["role"] == "user":
-            message["content"].sort(key=lambda block: block["type"] != "tool_result")
     return said
 
 

@@ -257,9 +257,9 @@ class Compatible:
         with trio.CancelScope(deadline=patience.until) as waiting:
             drafter = self._drafter = self._drafter or await self._make_drafter(client)
             sent = await drafter.draft(request.model.name, body, headers)
-            sent.extensions["timeout"] = {**client.timeout.as_dict()}
+            sent.extensions["timeout"] = times = client.timeout.as_dict()  # a drafter's own go
             if request.wanted.whole:
-                sent.extensions["timeout"]["read"] = None  # silent until its end: see `patience`
+                times["read"] = None  # it is silent until its end: see `patience`
             return await client.send(sent, stream=True)
         assert waiting.cancelled_caught, "or it would have returned"
         raise patience.lost()

@@ -2,7 +2,7 @@
 
 structlog imports rich, which draws tracebacks in colour, and greenlet wherever they are installed;
 Quart imports Hypercorn's server for asyncio, beside the one for trio; sqlite-utils a parser of
-dates for its own command line. Together they are a fifth of a start.
+dates for its own command line. Together they are a seventh of a start.
 """
 
 from __future__ import annotations
