@@ -24,6 +24,7 @@ from actors.spine import Sealing, Spine
 from runtime import limits
 from runtime.caller import Caller
 from runtime.clock import rfc3339
+from runtime.endpoint_rules import is_key
 from runtime.problems import (
     EndpointExists,
     EndpointFixed,
@@ -34,7 +35,7 @@ from runtime.problems import (
     UpstreamSaid,
 )
 from runtime.secret import Secret
-from runtime.settings import Endpoint, endpoint_name, endpoint_of
+from runtime.settings import Endpoint, endpoint_kept, endpoint_name, endpoint_of
 from store import endpoints
 from store.database import Database
 from store.endpoints import EndpointRow
@@ -59,7 +60,8 @@ class EndpointView:
 
     Args:
         source: where it is configured; only a stored one is changed over HTTP.
-        state: `key-lost`: its key is sealed with one that is not here, and must be given again.
+        state: `key-lost`: its key is sealed with one that is not here, or is none that can be
+            sent, and must be given again.
         profile: what the latest probe found; null where none has been made.
     """
 
@@ -250,13 +252,15 @@ class Endpoints:
 
     def _read(self, row: EndpointRow) -> Endpoint:
         """Return the settings of a row with its key opened; without it where it does not open."""
-        settings = endpoint_of(row.name, orjson.loads(row.settings))
+        settings = endpoint_kept(row.name, orjson.loads(row.settings))
         self._lost.discard(row.name)
         if row.sealed_key is None:
             return settings
         try:
             key = self._kept.keyring.open(row.sealed_key, f"endpoint/{row.name}")
         except SealBroken:
+            key = Secret("")
+        if not (key and is_key(key.reveal())):
             self._lost.add(row.name)
             key = Secret("")
         return replace(settings, api_key=key)
@@ -300,7 +304,7 @@ class Endpoints:
         self, name: str, row: EndpointRow | None, profile: bytes | None, caller: Caller
     ) -> EndpointView:
         settled = self._settled.get(name)
-        settings = endpoint_of(name, orjson.loads(row.settings)) if row else settled
+        settings = endpoint_kept(name, orjson.loads(row.settings)) if row else settled
         stands = self._spine.catalog.at(name)
         offers = tuple(model.id for model in stands.models) if stands else ()
         shown = EndpointView(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_type_hints
 
 from runtime.converting import called, converted
+from runtime.endpoint_rules import endpoint_faults
 from runtime.problems import Invalid, Refused
 from runtime.secret import Secret
 from runtime.sections import SECTIONS, TABLES, Endpoint, McpServer, Path_, Server, Settings
@@ -27,6 +28,7 @@ __all__ = (
     "McpServer",
     "Server",
     "Settings",
+    "endpoint_kept",
     "endpoint_name",
     "endpoint_of",
     "load",
@@ -93,8 +95,21 @@ def endpoint_of(name: str, values: Mapping[str, object]) -> Endpoint:
         Invalid: with a pointer to each value that cannot be.
     """
     read, errors = _given(("endpoints", name), values)
-    if not str(read.get("base_url", "")).startswith(("http://", "https://")):
-        errors.append({"pointer": "/base_url", "detail": "It must be an http or https URL."})
+    faults = endpoint_faults(Endpoint(**read))
+    errors += [{"pointer": f"/{place}", "detail": f"It {words}."} for place, words in faults]
+    return _made(read, errors)
+
+
+def endpoint_kept(name: str, values: Mapping[str, object]) -> Endpoint:
+    """Return an endpoint that was let in before, perhaps by rules that asked less.
+
+    Raises:
+        Invalid: with a pointer to each value that is of another type.
+    """
+    return _made(*_given(("endpoints", name), values))
+
+
+def _made(read: dict[str, Any], errors: list[dict[str, str]]) -> Endpoint:
     if errors:
         raise Invalid("The endpoint cannot be so.", errors=errors)
     return Endpoint(**read)
@@ -251,8 +266,8 @@ def _agree(settings: Settings) -> None:
     if not (_loopback(server.host) or server.tls_cert or server.behind_proxy):
         raise BadSettings(f"server.host {server.host} wants server.tls_cert or server.behind_proxy")
     for name, endpoint in settings.endpoints.items():
-        if not endpoint.base_url.startswith(("http://", "https://")):
-            raise BadSettings(f"endpoints.{name}.base_url must be an http or https URL")
+        for place, words in endpoint_faults(endpoint):
+            raise BadSettings(f"endpoints.{name}.{place.replace('/', '.')} {words}")
     _agree_on_mcp(settings)
 
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
+import pytest
 import trio
 
 from harness.upstream.program import Upstream
 from harness.upstream.script import Script
+from runtime.secret import Secret
 from runtime.settings import Endpoint
 from specs.requirements import requirement
 from specs.support import talk
 from specs.support.faults import break_the_audit
 from specs.support.process import served
 from specs.support.server import Service, service
+from store import endpoints
+from store.keyring import Keyring
+from store.writer import Write
 from transports.ingress.http.routes.endpoints import EndpointChange
 
 KEY = "sk-canary-0123456789"
@@ -174,6 +180,60 @@ async def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path) -> None:
             places[field] = (refused.status_code, refused.json()["errors"][0]["pointer"])
 
         assert places == {field: (422, f"/{field}") for field in wrong}
+
+
+@requirement("endpoints.invalid")
+@pytest.mark.parametrize(
+    ("field", "value", "pointer"),
+    [
+        ("api_key", "sk-0123\n", "/api_key"),
+        ("api_key", "sk-0123 4567", "/api_key"),
+        ("api_key", "sk-01\u00e9", "/api_key"),
+        ("models", ["m", ""], "/models/1"),
+        ("models", ["a/../m"], "/models/0"),
+        ("models", ["a\nm"], "/models/0"),
+        ("base_url", "https://llm.example/v1?key=1", "/base_url"),
+        ("base_url", "https://llm.example/v1#1", "/base_url"),
+        ("base_url", "https://me@llm.example/v1", "/base_url"),
+    ],
+)
+async def test_what_nobody_could_be_asked_with_is_refused_where_it_is_given(
+    tmp_path: Path, field: str, value: object, pointer: str
+) -> None:
+    async with beside_an_upstream(tmp_path) as (_, admin, _, body):
+        fresh = await admin.post("/api/endpoints", json={**body, field: value})
+        await admin.post("/api/endpoints", json=body)
+        given = {"api_key": "sk-new", field: value}
+        changed = await admin.patch("/api/endpoints/up", json=given)
+        for refused in (fresh, changed):
+            assert refused.status_code == 422
+            assert [each["pointer"] for each in refused.json()["errors"]] == [pointer]
+            assert "sk-0" not in refused.text
+        tested = await admin.post("/api/endpoints/up/test", json={"model": "up/m"})
+        assert tested.json()["profile"]["ok"] is True
+
+
+async def test_what_was_let_in_before_is_shown_and_its_key_is_to_be_given_again(
+    tmp_path: Path,
+) -> None:
+    async with beside_an_upstream(tmp_path) as (running, admin, _, body):
+        await admin.post("/api/endpoints", json=body)
+        row = endpoints.get(running.services.reader, "up")
+        assert row is not None, "it has been added"
+        old = replace(
+            row,
+            settings=orjson.dumps({**orjson.loads(row.settings), "models": ["m", "a b"]}),
+            sealed_key=Keyring(tmp_path).seal(Secret("sk-0123\n"), "endpoint/up"),
+        )
+        await running.services.writer.write(Write(rows=lambda db: endpoints.put(db, old)))
+        running.services.desk.endpoints.stand()
+        shown = (await admin.get("/api/endpoints/up")).json()
+        tested = await admin.post("/api/endpoints/up/test", json={"model": "up/m"})
+        given = await admin.patch("/api/endpoints/up", json={"api_key": KEY, "models": ["m"]})
+
+    assert (shown["state"], shown["models"]) == ("key-lost", ["up/m", "up/a b"])
+    assert tested.status_code == 200
+    assert given.json()["state"] == "ready"
 
 
 @requirement("endpoints.test")

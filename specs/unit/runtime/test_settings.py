@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -167,6 +168,46 @@ def test_what_cannot_be_in_the_file_is_named(tmp_path: Path, text: str, named: s
         load(toml(tmp_path, text))
 
     assert named in caught.value.detail
+
+
+UP = "RUNCHAT_ENDPOINTS__UP__"
+URL = "https://llm.example/v1"
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-1\n", " sk-1", "sk 1", "sk-1\r\nX: 1", "sk-\x7f", "sk-\u00e9", "sk-\udc80"]
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
+    assert refusal(**{f"{UP}BASE_URL": URL, f"{UP}API_KEY": key}) == (
+        "endpoints.up.api_key must be of ASCII letters, digits and signs, "
+        "without a space or line end"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a\n", "a\u00a0b", "\x00", "\udc80", "..", "a/../b", "./a"]
+)
+def test_what_can_be_no_models_name_is_refused_with_its_place(name: str) -> None:
+    models = json.dumps(["right", name])
+    assert refusal(**{f"{UP}BASE_URL": URL, f"{UP}MODELS": models}) == (
+        "endpoints.up.models.1 must be a name without white space, and no way up a path"
+    )
+
+
+def test_the_names_that_vendors_give_their_models_are_taken() -> None:
+    names = ["models/x", "org/model:free", "m@2024-01-01", "a..b", "v1.5?", "a&b#c", "\u6a21\u578b"]
+    models = json.dumps(names)
+    settings = load(environ={f"{UP}BASE_URL": URL, f"{UP}MODELS": models})
+    assert list(settings.endpoints["up"].models) == names
+
+
+@pytest.mark.parametrize(
+    "url", [f"{URL}?a=b", f"{URL}?", f"{URL}#f", "https://me:pw@llm.example/v1", "https://", "/v1"]
+)
+def test_a_base_url_is_one_to_which_a_path_can_be_added(url: str) -> None:
+    assert refusal(**{f"{UP}BASE_URL": url}) == (
+        "endpoints.up.base_url must be an http or https URL, without user, query and fragment"
+    )
 
 
 def test_a_value_that_cannot_be_is_not_repeated() -> None:
