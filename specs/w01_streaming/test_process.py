@@ -208,6 +208,18 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence(data: Path) -> None:
     assert not data.exists()
 
 
+@pytest.mark.parametrize("url", ["https://a b/v1", "https://[::1/v1", "https://0x7f.1/v1"])
+def test_an_address_that_no_endpoint_can_have_ends_the_start_with_a_sentence(
+    data: Path, url: str
+) -> None:
+    env = environment(RUNCHAT_ENDPOINTS__UP__BASE_URL=url)
+    done = runchat("serve", "--port", 0, "--data", data, env=env)
+    said = [line for line in done.stderr.splitlines() if line.startswith("runchat: ")]
+    assert (done.returncode, done.stdout, len(said)) == (2, "", 1)
+    assert said[0].startswith("runchat: endpoints.up.base_url: ")
+    assert "Traceback" not in done.stderr
+
+
 @requirement("settings.loopback")
 def test_a_bind_beyond_loopback_wants_tls_or_a_proxy(data: Path) -> None:
     done = runchat("serve", "--port", 0, "--host", "0.0.0.0", "--data", data)  # noqa: S104

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trio
 
+from runtime.settings import BadSettings, Settings
 from runtime.settings import Endpoint as EndpointSettings
-from runtime.settings import Settings
 from runtime.telemetry import Metrics
 from transports.egress import guard
 from transports.egress.denial import Decision, Told
@@ -44,7 +44,11 @@ def catalog_for(
     more: Sequence[Provider] = (),
     on_decision: Told | None = None,
 ) -> Catalog:
-    """Return the models that the settings and this machine offer, and those of `more`."""
+    """Return the models that the settings and this machine offer, and those of `more`.
+
+    Raises:
+        BadSettings: an endpoint cannot be where they say.
+    """
     providers: list[Provider] = [Echo(), *more]
     absent: dict[str, str] = {}
     if reason := local.missing():
@@ -56,7 +60,10 @@ def catalog_for(
     if settings.providers.synthetic:
         providers.append(Synthetic())
     for name, endpoint in settings.endpoints.items():
-        providers.append(provider_of(name, endpoint, on_decision))
+        try:
+            providers.append(provider_of(name, endpoint, on_decision))
+        except ValueError as error:
+            raise BadSettings(f"endpoints.{name}.base_url: {error}") from error
     return Catalog(providers, absent=absent)
 
 

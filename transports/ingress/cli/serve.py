@@ -79,6 +79,8 @@ def told(error: BaseException, settings: Settings) -> BaseException:
             return CommandFailed(f"{error.detail} {where}", Exit.OWNED)
         case StoreRefused():
             return CommandFailed(error.detail, Exit.UNUSABLE)
+        case BadSettings():
+            return CommandFailed(error.detail, Exit.USAGE)
         case OSError():
             words = error.strerror or str(error)
             return CommandFailed(f"cannot listen on {server.host}:{server.port}: {words}")
