@@ -26,8 +26,11 @@ from specs.unit.egress.compatible_kit import (
     reaching,
     text,
 )
+from transports.egress import guard
+from transports.egress.providers import wires
 from transports.egress.providers.asked import Wanted
 from transports.egress.providers.base import NetworkOptions, Retracted
+from transports.egress.providers.drafting import drafter_for
 
 SAID = {
     CHAT: Script(),
@@ -79,6 +82,32 @@ async def test_the_sdk_sends_our_body_to_the_wires_own_place(wire: str) -> None:
     by_sdk, plain = await asked(wire, VENDORS[wire]), await asked(wire, None)
     assert plain.headers["user-agent"] == "runchat"
     assert (by_sdk.path, told(by_sdk)) == (plain.path, told(plain))
+
+
+@pytest.mark.parametrize("vendor", ["google", None])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("gemini-3", "models/gemini-3"),
+        ("models/gemini-3", "models/gemini-3"),
+        ("tunedModels/mine-1", "tunedModels/mine-1"),
+        ("org/m:free", "models/org/m%3Afree"),
+        ("a?b&c#d", "models/a%3Fb%26c%23d"),
+        ("a..b%2F", "models/a%2E%2Eb%252F"),
+        ("{api_version}", "models/%7Bapi_version%7D"),
+        ("\u6a21", "models/%E6%A8%A1"),
+    ],
+)
+async def test_a_models_name_is_quoted_in_googles_path_and_says_its_own_kind(
+    vendor: str | None, name: str, place: str
+) -> None:
+    base_url = "https://llm.example"
+    async with guard.client(base_url=base_url) as client:
+        drafter = await drafter_for(
+            wires.WIRES[GEMINI], client, vendor=vendor, base_url=base_url, key=KEY
+        )
+        drafted = await drafter.draft(name, {}, {})
+    assert drafted.url.raw_path.decode() == f"/v1beta/{place}:streamGenerateContent?alt=sse"
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 import trio
 
-from transports.egress.providers import anthropic_wire, chat_wire, google_wire, responses_wire
+from transports.egress.providers import (
+    anthropic_wire,
+    chat_wire,
+    google_request,
+    google_wire,
+    responses_wire,
+)
 from transports.egress.providers.wires import ANTHROPIC_SAMPLING_VERSION, Wire
 
 if TYPE_CHECKING:
@@ -168,7 +174,7 @@ class Google:
         how: Any = {"http_options": {"extra_body": body, "headers": headers}}
         try:
             async for _ in await self._sdk.aio.models.generate_content_stream(
-                model=model, contents="-", config=how
+                model=google_request.place(model), contents="-", config=how
             ):
                 pass
         except self._unsent as unsent:

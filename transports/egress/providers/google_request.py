@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from transports.egress.providers.asked import (
     Content,
@@ -26,7 +27,14 @@ from transports.egress.providers.asked import (
 from transports.egress.providers.base import Request
 
 Json = dict[str, Any]
+KINDS = ("models/", "tunedModels/")  # first words of a name that says its own kind
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+def place(model: str) -> str:
+    """Return a model's place in a path, which Google's SDK takes as it is."""
+    kind = "" if model.startswith(KINDS) else KINDS[0]
+    return kind + quote(model).replace("..", "%2E%2E")  # it takes two dots for a way up
 
 
 def body(request: Request) -> Json:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
@@ -139,7 +138,7 @@ WIRES: Mapping[str, Wire] = {
         Wire(
             name=google_wire.WIRE,
             path=lambda model: (
-                f"/v1beta/models/{quote(model, safe='')}:streamGenerateContent?alt=sse"
+                f"/v1beta/{google_request.place(model)}:streamGenerateContent?alt=sse"
             ),
             headers=_google,
             body=google_request.body,
