@@ -95,6 +95,28 @@ async def test_a_page_is_bounded_and_nothing_between_two_is_lost(
     assert ids == [b"id: %d" % n for n in range(14)]
 
 
+async def test_a_large_first_page_is_the_same_bytes_for_all_who_take_it_slowly(
+    autojump_clock: MockClock,
+) -> None:
+    story = Story()
+    story.say("x" * limits.PAGE_BYTES)
+    slow, slower = reader_of(story), reader_of(story)
+    assert [await anext(slow), await anext(slower)] == [sse.opening(0)] * 2
+    page, same = await anext(slow), await anext(slower)
+    assert page.startswith(b"id: 1\nevent: item.delta\n")
+    assert page is same
+
+
+async def test_a_large_last_page_follows_its_greeting(autojump_clock: MockClock) -> None:
+    story = Story()
+    story.say("x" * limits.PAGE_BYTES)
+    story.end()
+    parts = [part async for part in reader_of(story)]
+    assert parts[0] == sse.opening(0)
+    ids = [line for line in b"".join(parts).split(b"\n") if line.startswith(b"id: ")]
+    assert ids == [b"id: 0", b"id: 1", b"id: 2"]
+
+
 async def test_between_two_pages_others_have_a_turn(autojump_clock: MockClock) -> None:
     story, turns = Story(), [0]
     for _ in range(12):
@@ -110,7 +132,7 @@ async def test_between_two_pages_others_have_a_turn(autojump_clock: MockClock) -
         nursery.start_soon(other)
         pages = [part async for part in reader_of(story)]
         nursery.cancel_scope.cancel()
-    assert len(pages) == 13
+    assert len(pages) == 14  # a greeting, twelve pages and the end
     assert turns[0] > 5  # about one a page; which of two tasks goes first is chance
 
 

@@ -244,7 +244,10 @@ async def _write_chunk(parts: Any, write: Callable[[bytes], Awaitable[None]]) ->
         part = await anext(parts)
     except StopAsyncIteration:
         return False
-    if part:  # an empty chunk would be the end
+    if len(part) >= limits.PAGE_BYTES:  # shared by all readers: who takes it slowly has no copy
+        for piece in (b"%x\r\n" % len(part), part, b"\r\n"):
+            await write(piece)
+    elif part:  # an empty chunk would be the end
         await write(b"%x\r\n%b\r\n" % (len(part), part))
     return True
 

@@ -59,6 +59,7 @@ class Following(ResponseBody, AsyncIterator[bytes]):
         self.unsent: memoryview | None = None  # and what it could not send of that
         self.timed_s: float | None = None  # when it is looked at (`Readers`)
         self._hub, self._readers, self._permitted, self._first = hub, readers, permitted, first
+        self._held = b""  # a large page, until the greeting has gone before it
         self._over = False
         self._task: trio.lowlevel.Task | None = None  # while it waits
         self._beaten = False
@@ -132,14 +133,15 @@ class Following(ResponseBody, AsyncIterator[bytes]):
     async def __anext__(self) -> bytes:
         """Return all that is pending, at most about a page, or wait for it; or say goodbye."""
         waited = idle = False
-        while not self._over:
+        while self._held or not self._over:
             if trio.current_time() >= self._check_s and not await self._may_go_on():
                 break
-            if (data := self._pending()) or self._over:
+            if (data := self._held or self._pending()) or self._over:
                 if not waited and not self._first:
                     await trio.lowlevel.checkpoint()  # a page just went out: others have a turn
                 first, self._first = self._first, b""
-                return first + data
+                self._held = data if first and len(data) >= limits.PAGE_BYTES else b""
+                return first if self._held else first + data  # all share a page: no copy
             if self._readers.draining or trio.current_time() >= self._ends_s:
                 self._over = True
                 if last := self._first or self.farewell:
