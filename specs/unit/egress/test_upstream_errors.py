@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from harness.upstream.script import Script
 from runtime import limits
 from specs.requirements import requirement
-from specs.unit.egress.compatible_kit import KEY, heard, reaching
+from specs.unit.egress.compatible_kit import KEY, WIRES, heard, reaching
 from transports.egress.providers.upstream_errors import said, strange
 
 Json = dict[str, Any]
@@ -132,6 +133,37 @@ WRONG += [{"error": {"details": 7}}, {"error": {"details": [7], "code": []}}, {"
 @pytest.mark.parametrize("document", WRONG)
 def test_no_shape_of_an_error_is_a_crash(document: Any) -> None:
     assert said(document, status=500).extensions["class"] == "server"
+
+
+SHAPES: list[Any] = [
+    {"error": {"message": "Slower.", "code": "rate_limit_exceeded"}},
+    {"error": "Slower.", "code": "rate_limit_exceeded"},
+    [{"error": {"message": "Slower.", "code": 429}}],
+    {"error": {"message": "Slower.", "status": "RESOURCE_EXHAUSTED"}},
+    {"type": "error", "error": {"message": "Slower.", "type": "rate_limit_error"}},
+    {"type": "error", "message": "Slower.", "code": "rate_limit_error"},
+    {"object": "error", "message": "Slower.", "type": "rate_limit_error", "code": 429},
+    {"code": "rate_limit_exceeded", "message": "Slower."},
+    {"id": "resp_1", "object": "response", "status": "failed", "output": [], "code": 429}
+    | {"error": {"code": "rate_limit_exceeded", "message": "Slower."}},
+]
+
+
+@requirement("wires.errors")
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_an_error_under_a_status_of_success_is_the_providers_error(
+    wire: str, kind: str
+) -> None:
+    told = []
+    for shape in SHAPES:
+        body = orjson.dumps(shape).decode()
+        raw = body if kind == "application/json" else f"data: {body}\n\n"
+        async with reaching(Script(raw=raw, content_type=kind), wire=wire) as (provider, _):
+            parts, failure = await heard(provider)
+        said_so = failure is not None and (failure.detail, failure.extensions["class"])
+        told.append((said_so, parts))
+    assert told == [(("Slower.", "rate_limit"), [])] * len(SHAPES)
 
 
 ECHOED = f"wrong: {KEY}"

@@ -17,7 +17,7 @@ import orjson
 
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Usage
-from transports.egress.providers.upstream_errors import said
+from transports.egress.providers.upstream_errors import is_error, said
 from transports.egress.providers.wire import (
     Items,
     count_at,
@@ -99,10 +99,10 @@ class AnthropicAnswer:
         kind = text_at(event, "type")
         if kind in self._handlers and event is not None:
             yield from self._handlers[kind](event)
-        elif kind == "error":
-            raise said(event)
         elif kind == "message_stop":
             self._stopped = True
+        elif event is not None and is_error(event):
+            raise said(event)
         elif kind != "ping":
             self.ignored += 1
             if event is not None:

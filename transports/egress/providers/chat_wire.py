@@ -18,7 +18,7 @@ import orjson
 
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Usage
-from transports.egress.providers.upstream_errors import said
+from transports.egress.providers.upstream_errors import is_error, said
 from transports.egress.providers.wire import (
     Items,
     bytes_at,
@@ -91,7 +91,7 @@ class ChatAnswer:
         if chunk is None:
             self.ignored += 1
             return
-        if chunk.get("error"):
+        if chunk.get("error") or ("choices" not in chunk and is_error(chunk)):
             raise said(chunk)
         usage = chunk.get("usage") or object_at(chunk, "x_groq").get("usage")
         if isinstance(usage, dict):

@@ -17,7 +17,7 @@ import orjson
 
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Usage
-from transports.egress.providers.upstream_errors import said
+from transports.egress.providers.upstream_errors import is_error, said
 from transports.egress.providers.wire import (
     Items,
     bytes_at,
@@ -87,7 +87,7 @@ class GoogleAnswer:
         if chunk is None:
             self.ignored += 1
             return
-        if chunk.get("error"):
+        if is_error(chunk):
             raise said(chunk)
         chunk = object_at(chunk, "response") or chunk  # some gateways wrap it
         if usage := object_at(chunk, "usageMetadata"):

@@ -19,7 +19,7 @@ import orjson
 
 from runtime.events import ItemType
 from transports.egress.providers.base import Delta, End, Part, Retracted, Usage
-from transports.egress.providers.upstream_errors import said
+from transports.egress.providers.upstream_errors import is_error, said
 from transports.egress.providers.wire import (
     Items,
     bytes_at,
@@ -118,7 +118,7 @@ class ResponsesAnswer:
             yield from self._again()
         elif kind in ENDS or kind == "response.failed":
             yield from self._end(object_at(event, "response"))
-        elif kind == "error" or event.get("error"):
+        elif is_error(event):
             raise said(event)
         elif not QUIET.fullmatch(kind):
             self.ignored += 1
@@ -243,8 +243,8 @@ class ResponsesAnswer:
         if usage := object_at(response, "usage"):
             self.usage = read_usage(usage)
         status = text_at(response, "status")
-        if status == "failed" or object_at(response, "error"):
-            raise said({"error": dict(object_at(response, "error"))})
+        if status == "failed" or response.get("error"):
+            raise said({"error": response.get("error")})
         output = dicts(response.get("output"))
         if output and told_by(output) != self._told:
             yield from self._again()

@@ -118,6 +118,13 @@ def said(
     )
 
 
+def is_error(document: Mapping[str, Any]) -> bool:
+    """Whether what is nothing that its wire knows tells of an error, whatever its status was."""
+    named = "error" in (document.get("type"), document.get("object"))
+    told = "code" in document and isinstance(document.get("message"), str)
+    return named or told or bool(document.get("error"))
+
+
 def without(error: UpstreamSaid, key: str) -> UpstreamSaid:
     """Return an error that shows nothing of the key it was asked with, which some repeat."""
     if not key:

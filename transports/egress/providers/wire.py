@@ -89,7 +89,7 @@ class Items:
 
 
 def read_json(payload: str) -> Mapping[str, Any] | None:
-    """Return one event's JSON object; None where it is JSON of another kind.
+    """Return one event's JSON object, also out of a list; None where it is JSON of another kind.
 
     Raises:
         UpstreamLost: it is not JSON.
@@ -98,6 +98,8 @@ def read_json(payload: str) -> Mapping[str, Any] | None:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise UpstreamLost("The provider sent what is not JSON.") from error
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # as Google tells an error
     return value if isinstance(value, dict) else None
 
 
