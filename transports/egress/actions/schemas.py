@@ -130,7 +130,7 @@ def _plain(said: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     kinds = said.get("type")
     told = kinds if isinstance(kinds, list) else [kinds]
-    known = [each for each in told if isinstance(each, str) and each in TYPES]
+    known = list(dict.fromkeys(each for each in told if isinstance(each, str) and each in TYPES))
     if known:
         made["type"] = known if isinstance(kinds, list) else known[0]
     made |= {word: said[word] for word in WHOLE if isinstance(said.get(word), str)}
