@@ -26,7 +26,10 @@ def endpoint_faults(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
         yield "api_key", "must be of ASCII letters, digits and signs, without a space or line end"
     for place, name in enumerate(endpoint.models):
         if not is_model(name):
-            yield f"models/{place}", "must be a name without white space, and no way up a path"
+            yield (
+                f"models/{place}",
+                "must be a name in one line, with no space round it, and no way up a path",
+            )
 
 
 def is_key(text: str) -> bool:
@@ -36,5 +39,5 @@ def is_key(text: str) -> bool:
 
 def is_model(name: str) -> bool:
     """Whether a model can be called so."""
-    words = name.isprintable() and " " not in name
-    return bool(name) and words and DOTS.isdisjoint(name.split("/"))
+    in_line = name.isprintable() and name == name.strip()  # some have spaces within
+    return bool(name) and in_line and DOTS.isdisjoint(name.split("/"))

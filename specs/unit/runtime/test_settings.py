@@ -185,17 +185,20 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "a\n", "a\u00a0b", "\x00", "\udc80", "..", "a/../b", "./a"]
+    "name",
+    ["", " ", " a", "a ", "a\n", "a\tb", "a\u00a0b", "\x00", "\udc80", "..", "a/../b", "./a"],
 )
 def test_what_can_be_no_models_name_is_refused_with_its_place(name: str) -> None:
     models = json.dumps(["right", name])
     assert refusal(**{f"{UP}BASE_URL": URL, f"{UP}MODELS": models}) == (
-        "endpoints.up.models.1 must be a name without white space, and no way up a path"
+        "endpoints.up.models.1 must be a name in one line, with no space round it, "
+        "and no way up a path"
     )
 
 
 def test_the_names_that_vendors_give_their_models_are_taken() -> None:
     names = ["models/x", "org/model:free", "m@2024-01-01", "a..b", "v1.5?", "a&b#c", "\u6a21\u578b"]
+    names += ["Llama 3 8B Instruct"]
     models = json.dumps(names)
     settings = load(environ={f"{UP}BASE_URL": URL, f"{UP}MODELS": models})
     assert list(settings.endpoints["up"].models) == names
