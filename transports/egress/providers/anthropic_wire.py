@@ -36,6 +36,8 @@ REASONS = {
     "tool_use": "tool_calls",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
+    "pause_turn": "length",  # of its own turns: sent back, it goes on
+    "compaction": "length",
     "refusal": "refusal",
 }
 TYPES: Mapping[str, ItemType] = {

@@ -33,6 +33,7 @@ WIRE = "google-generate"
 REASONS = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
+    "CONTINUATION": "length",  # of this request: asked again, it goes on
     **dict.fromkeys(
         (
             "SAFETY",
@@ -43,6 +44,12 @@ REASONS = {
             "LANGUAGE",
             "IMAGE_SAFETY",
             "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+            "IMAGE_OTHER",
+            "OTHER",  # by Google's guide: against the terms, or else not supported
+            "ESCALATION",
+            "PUP_LIMITED_DISABLED",
+            "MODEL_ARMOR",
         ),
         "filter",
     ),
@@ -55,8 +62,10 @@ FAILURES = frozenset(
         "MALFORMED_RESPONSE",
         "TOO_MANY_TOOL_CALLS",
         "MISSING_THOUGHT_SIGNATURE",
+        "NO_IMAGE",
     }
 )
+UNSAID = "FINISH_REASON_UNSPECIFIED"  # what the field holds before there is a reason
 NO_ANSWER = "The model failed to answer."
 SERVER = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]")
@@ -124,7 +133,7 @@ class GoogleAnswer:
             if noted := object_at(candidate, name):
                 yield from self._enter("message")
                 yield Delta(index=self._items.count - 1, annotation={"type": name, **noted})
-        if reason := text_at(candidate, "finishReason"):
+        if (reason := text_at(candidate, "finishReason")) and reason != UNSAID:
             self.reason, self._told = reason, text_at(candidate, "finishMessage")
 
     def _part(self, part: dict[str, Any]) -> Iterator[Part]:

@@ -55,7 +55,8 @@ ARGUMENTS = frozenset(
         "response.code_interpreter_call_code.delta",
     }
 )
-ENDS = frozenset({"response.completed", "response.incomplete"})
+CANCELLED = "response.cancelled"
+ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", CANCELLED})
 # How far a server tool is, and what the whole item says besides.
 QUIET = re.compile(
     r"response\.(created|queued|in_progress|.+_call[a-z_]*\.delta|.+\.(added|done|in_progress"
@@ -116,8 +117,9 @@ class ResponsesAnswer:
             yield from self._annotation({**event, "annotation": _picture(event)})
         elif kind == "response.created" and self.reason is not None:
             yield from self._again()
-        elif kind in ENDS or kind == "response.failed":
+        elif kind in ENDS:
             yield from self._end(object_at(event, "response"))
+            self.reason = None if kind == CANCELLED else self.reason  # it says what there was
         elif is_error(event):
             raise said(event)
         elif not QUIET.fullmatch(kind):

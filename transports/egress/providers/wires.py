@@ -83,7 +83,9 @@ def _response(text: str) -> list[str]:
     value = orjson.loads(text)
     if not isinstance(value, dict) or not isinstance(value.get("output"), list):
         return [text]
-    return [orjson.dumps({"type": "response.completed", "response": value}).decode()]
+    unfinished = value.get("status") in ("cancelled", "in_progress", "queued")
+    kind = responses_wire.CANCELLED if unfinished else "response.completed"
+    return [orjson.dumps({"type": kind, "response": value}).decode()]
 
 
 def _message(text: str) -> list[str]:
