@@ -32,24 +32,30 @@ from transports.egress.providers.wire import (
 
 WIRE = "openai-chat"
 DONE = "[DONE]"
-REASONS = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "eos": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "content_filter": "filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
+REASONS = {  # by the first word of what is said, in small letters
+    **dict.fromkeys(("stop", "end_turn", "eos", "eos_token", "stop_sequence"), "stop"),
+    **dict.fromkeys(("complete", "completed"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("model_context_window_exceeded", "pause_turn"), "length"),
+    **dict.fromkeys(("content_filter", "safety", "recitation", "sensitive"), "filter"),
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
+    "refusal": "refusal",
 }
-FAILED = "error"  # some gateways' reason for a stream that broke behind them
+# What some say of a stream that broke behind them, or of a call that their model could not make.
+FAILED = frozenset(
+    {
+        *("error", "network_error", "abort", "insufficient_system_resource"),
+        *("malformed_function_call", "function_call_filter"),
+    }
+)
 TEXTS: dict[str, ItemType] = {
     "reasoning_content": "reasoning",
     "reasoning": "reasoning",
+    "reasoning_text": "reasoning",
     "content": "message",
     "refusal": "refusal",
 }
+AGAIN = frozenset({"reasoning", "reasoning_text"})  # may repeat what stands before them
 DETAILS = "reasoning_details"
 GROWS = frozenset({"text", "summary", "data"})  # of a detail that comes in pieces
 PLAIN = {"role", "content"}
@@ -63,6 +69,7 @@ class Call:
 
     index: int  # of our item
     id: str
+    name: str = ""
     beside: dict[str, Any] = field(default_factory=dict)  # what the vendor put beside it
     has_arguments: bool = False
 
@@ -93,10 +100,12 @@ class ChatAnswer:
             return
         if chunk.get("error") or ("choices" not in chunk and is_error(chunk)):
             raise said(chunk)
+        choices = dicts(chunk.get("choices"))
         usage = chunk.get("usage") or object_at(chunk, "x_groq").get("usage")
-        if isinstance(usage, dict):
-            self.usage = read_usage(usage)
-        for choice in dicts(chunk.get("choices")):
+        for told in (usage, *(each.get("usage") for each in choices if not usage)):
+            if isinstance(told, dict):
+                self.usage = read_usage(told)
+        for choice in choices:
             yield from self._choice(choice)
         if (sources := chunk.get("citations")) is not None:
             yield from self._cite(sources)
@@ -112,10 +121,11 @@ class ChatAnswer:
             yield self._items.done(call.index, call.beside or None)
         if self.reason is None:
             yield End(end_state="finished_no_reason", reason="unknown")
-        elif self.reason == FAILED:
-            raise said({"error": {"message": "The provider's own upstream failed."}})
-        else:
-            yield End(reason=REASONS.get(self.reason, "unknown"), provider_reason=self.reason)
+            return
+        word = self.reason.lower().partition(":")[0].strip()
+        if word in FAILED:
+            raise said({"error": {"code": word, "message": "The provider's own upstream failed."}})
+        yield End(reason=REASONS.get(word, "unknown"), provider_reason=self.reason)
 
     def _choice(self, choice: Mapping[str, Any]) -> Iterator[Part]:
         if choice.get("index") not in (0, None):
@@ -155,28 +165,33 @@ class ChatAnswer:
         for name, item_type in TEXTS.items():
             if (value := delta.get(name)) is None:
                 continue
-            for kind, text in self._texts(item_type, value):
-                if name != "reasoning" or "reasoning" not in heard:
+            for kind, told in self._texts(item_type, value):
+                if kind == "opaque":
+                    self.ignored += 1
+                    yield from self._items.strange(f"part.{text_at(told, 'type') or name}", told)
+                elif name not in AGAIN or kind not in heard:
                     heard.add(kind)
-                    yield from self._say(kind, text)
+                    yield from self._say(kind, told)
         if DETAILS in delta and "reasoning" not in heard:  # told by its details alone
             for detail in dicts(delta[DETAILS]):
                 text = text_at(detail, "text") or text_at(detail, "summary")
                 yield from self._say("reasoning", text)
 
-    def _texts(self, item_type: ItemType, value: Any) -> Iterator[tuple[ItemType, str]]:
-        """Yield the texts in a field: a string, or a list of typed parts."""
+    def _texts(self, item_type: ItemType, value: Any) -> Iterator[tuple[ItemType, Any]]:
+        """Yield the texts in a field: a string, or a list of typed parts; the rest is opaque."""
         if isinstance(value, str):
             yield item_type, value
             return
-        for part in dicts(value):
+        for part in [value] if isinstance(value, dict) else dicts(value):
             match part:
-                case {"type": "text", "text": str(text)}:
+                case {"type": "text" | "output_text", "text": str(text)}:
                     yield item_type, text
+                case {"type": "refusal", "refusal": str(text)}:
+                    yield "refusal", text
                 case {"type": "thinking", "thinking": inner}:
                     yield from self._texts("reasoning", inner)
-                case _:
-                    self.ignored += 1
+                case _ if part:
+                    yield "opaque", part
 
     def _keep(self, detail: dict[str, Any]) -> None:
         """Put a piece of a reasoning detail to the others of its index and kind."""
@@ -227,49 +242,64 @@ class ChatAnswer:
             yield Delta(index=self._open[1], annotation={"type": "citations", "sources": sources})
 
     def _call(self, call: Mapping[str, Any]) -> Iterator[Part]:
-        call_id, function = text_at(call, "id"), object_at(call, "function")
-        key = self._key(call.get("index"), call_id)
+        call_id = text_at(call, "id")
+        function = object_at(call, "function") or object_at(call, "custom")
+        name = text_at(function, "name")
+        key = self._key(call.get("index"), call_id, name)
         if key not in self._calls:
             yield from self._leave()
-            name = text_at(function, "name") or None
-            yield self._items.start("tool_call", call_id=call_id or None, name=name)
-            self._calls[key] = Call(index=self._items.count - 1, id=call_id)
+            yield self._items.start("tool_call", call_id=call_id or None, name=name or None)
+            self._calls[key] = Call(index=self._items.count - 1, id=call_id, name=name)
         known = self._calls[key]
         known.beside |= {
             name: value
             for name, value in call.items()
-            if name not in {"index", "id", "type", "function"} and value is not None
+            if name not in {"index", "id", "type", "function", "custom"} and value is not None
         }
-        arguments = function.get("arguments")
+        arguments = function.get("arguments", function.get("input"))
         if isinstance(arguments, dict):  # some servers send the object itself
             arguments = orjson.dumps(arguments).decode()
         if isinstance(arguments, str) and arguments:
             known.has_arguments = True
             yield Delta(index=known.index, arguments=arguments)
 
-    def _key(self, index: Any, call_id: str) -> CallKey:
-        """Return what names a call: its index and which call of that index it is, or its id."""
+    def _key(self, index: Any, call_id: str, name: str) -> CallKey:
+        """Return what names a call: its index and which call of that index it is, or its id.
+
+        Without an id a tool's name behind arguments begins another call: where there is an index,
+        another tool's name, since some say it with each piece.
+        """
         if not isinstance(index, int | str):
+            if call_id:
+                return (call_id, -1)
             last = next(reversed(self._calls), ("", 0))
-            return (call_id, -1) if call_id else last
+            begins = bool(name) and last in self._calls and self._calls[last].has_arguments
+            return ("", len(self._calls)) if begins else last
         calls = [key for key in self._calls if key[0] == index and key[1] >= 0]
         same = [key for key in calls if call_id and self._calls[key].id in {"", call_id}]
         if same:
             self._calls[same[-1]].id = call_id
             return same[-1]
-        return (index, len(calls)) if call_id or not calls else calls[-1]
+        last = calls[-1] if calls else (index, 0)
+        known = self._calls.get(last)
+        begins = known is not None and known.has_arguments and name not in {"", known.name}
+        return (index, len(calls)) if call_id or begins else last
 
 
 def read_usage(raw: Mapping[str, Any]) -> Usage:
     """Return the usage in our words beside the provider's."""
     prompt, completion = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
     cached = count_at(prompt, "cached_tokens")
+    reasoning = count_at(completion, "reasoning_tokens")
+    if cached is None:  # some say it flatly
+        flat = count_at(raw, "prompt_cache_hit_tokens")
+        cached = count_at(raw, "cached_tokens") if flat is None else flat
     return Usage(
         source="provider",
         input=count_at(raw, "prompt_tokens"),
-        cached=count_at(raw, "prompt_cache_hit_tokens") if cached is None else cached,
+        cached=cached,
         cache_write=count_at(prompt, "cache_write_tokens"),
         output=count_at(raw, "completion_tokens"),
-        reasoning=count_at(completion, "reasoning_tokens"),
+        reasoning=count_at(raw, "reasoning_tokens") if reasoning is None else reasoning,
         raw=dict(raw),
     )

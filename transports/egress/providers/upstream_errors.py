@@ -58,6 +58,7 @@ BY_CODE: Final[Mapping[str, str]] = {
     "overloaded_error": "overloaded",
     "server_is_overloaded": "overloaded",
     "slow_down": "overloaded",
+    "insufficient_system_resource": "overloaded",  # DeepSeek's
     "UNAVAILABLE": "overloaded",
     "api_error": "server",
     "server_error": "server",
