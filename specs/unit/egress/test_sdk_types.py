@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from anthropic.types import beta as claude
+from anthropic.types.output_config_param import OutputConfigParam
 from anthropic.types.shared import ErrorObject
 from google.genai import types as gemini
 from openai.types import responses
 from openai.types.chat.chat_completion_chunk import Choice
 from openai.types.responses.response import IncompleteDetails
+from openai.types.shared import ReasoningEffort
 
+from harness.upstream.strict import RULES
 from specs.unit.egress.compatible_kit import CHAT, CLAUDE, GEMINI, RESPONSES
 from specs.unit.egress.reading import Reading, read
+from transports.egress.providers.asked import said
+from transports.egress.providers.base import Model, NetworkOptions, Request
 from transports.egress.providers.upstream_errors import BY_CODE
 from transports.egress.providers.wires import WIRES
 
@@ -26,9 +31,12 @@ def leaves(annotation: Any) -> Iterator[Any]:
         yield from leaves(each) if get_args(each) else [each]
 
 
+def said_in(annotation: Any) -> list[str]:
+    return [each for each in leaves(annotation) if isinstance(each, str)]
+
+
 def words(model: Any, name: str) -> list[str]:
-    found = leaves(model.model_fields[name].annotation)
-    return [each for each in found if isinstance(each, str)]
+    return said_in(model.model_fields[name].annotation)
 
 
 def kinds(union: Any) -> list[str]:
@@ -194,11 +202,11 @@ def test_each_output_item_of_openais_is_an_item_and_goes_back_as_it_came() -> No
 def test_only_sound_is_strange_of_the_events_of_openais_responses() -> None:
     added = {"type": "response.output_item.added", "output_index": 0}
     began = [{**added, "item": {"type": "function_call", "call_id": "c", "name": "f"}}]
-    said: dict[str, Any] = {"output_index": 0, "delta": "x", "annotation": {"type": "a"}}
+    event: dict[str, Any] = {"output_index": 0, "delta": "x", "annotation": {"type": "a"}}
     strange = {
         kind
         for kind in kinds(responses.ResponseStreamEvent)
-        if kind != "error" and told(RESPONSES, *began, {**said, "type": kind}).ignored
+        if kind != "error" and told(RESPONSES, *began, {**event, "type": kind}).ignored
     }
     assert strange == {"response.audio.delta", "response.audio.transcript.delta"}
 
@@ -213,3 +221,39 @@ def test_each_field_of_googles_parts_goes_back_as_it_came(name: str) -> None:
     )
     assert (reading.error, len(reading.items)) == (None, 1)
     assert ended.natives == [{"parts": [{field: value}]}]
+
+
+def efforts(wire: str) -> dict[str, Any]:
+    """Return how each effort that the SDK of a wire knows is asked for."""
+    if wire == GEMINI:
+        levels = [each.value for each in gemini.ThinkingLevel if "UNSPECIFIED" not in each.value]
+        thinks = {each: {"thinkingLevel": each, "includeThoughts": True} for each in levels}
+        return {
+            each.lower(): {"generationConfig": {"thinkingConfig": how}}
+            for each, how in {**thinks, "NONE": {"thinkingBudget": 0}}.items()
+        }
+    if wire == CLAUDE:
+        levels = said_in(get_type_hints(OutputConfigParam)["effort"])
+        asked = {each: {"output_config": {"effort": each}} for each in levels}
+        return {**asked, "none": {"thinking": {"type": "disabled"}}}
+    if wire == RESPONSES:
+        return {
+            each: {"reasoning": {"effort": each, "summary": "auto"}}
+            for each in said_in(ReasoningEffort)
+        }
+    return {each: {"reasoning_effort": each} for each in said_in(ReasoningEffort)}
+
+
+FIELDS = ("reasoning_effort", "reasoning", "output_config", "thinking", "generationConfig")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_each_effort_is_asked_for_as_the_sdk_would_and_none_is_off(wire: str) -> None:
+    model = Model(id="up/m", endpoint="up", options=NetworkOptions)
+    rules = next(each for end, each in RULES.items() if end in WIRES[wire].path("m"))
+    for effort, wanted in efforts(wire).items():
+        options = NetworkOptions(reasoning_effort=effort)
+        asked = (said("user", "Hi"),)
+        body = WIRES[wire].body(Request(job_id="job_1", model=model, input=asked, options=options))
+        assert {name: body[name] for name in FIELDS if name in body} == wanted
+        assert [each for rule in rules for each in rule(body)] == []

@@ -38,7 +38,8 @@ def body(request: Request) -> Json:
     )
     form = wanted.form
     effort = getattr(options, "reasoning_effort", None)
-    output = {"effort": effort} if effort else {}
+    is_off = effort == "none"  # no effort of this wire's
+    output = {"effort": effort} if effort and not is_off else {}
     if form is not None and form.schema is not None:
         output["format"] = {"type": "json_schema", "schema": form.schema}
     asked = {
@@ -49,6 +50,7 @@ def body(request: Request) -> Json:
         "tools": [_tool(each) for each in wanted.tools] or None,
         "tool_choice": _choice(request) if wanted.tools else None,
         "output_config": output or None,
+        "thinking": {"type": "disabled"} if is_off else None,
     }
     most = options.max_output_tokens or request.model.output_limit or limits.ANSWER_TOKENS
     return {

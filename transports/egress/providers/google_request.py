@@ -49,7 +49,7 @@ def body(request: Request) -> Json:
         "topP": getattr(options, "top_p", None),
         "seed": options.seed,
         "stopSequences": getattr(options, "stop", None),
-        "thinkingConfig": {"thinkingLevel": effort, "includeThoughts": True} if effort else None,
+        "thinkingConfig": _thinking(effort) if effort else None,
         "responseMimeType": "application/json" if wanted.form else None,
         "responseJsonSchema": wanted.form.schema if wanted.form else None,
     }
@@ -121,6 +121,12 @@ def _part(content: Content) -> Json:
 def _tool(tool: Tool) -> Json:
     made: Json = {"name": tool.name, "description": tool.description}
     return made if tool.parameters is None else {**made, "parametersJsonSchema": tool.parameters}
+
+
+def _thinking(effort: str) -> Json:
+    if effort == "none":
+        return {"thinkingBudget": 0}
+    return {"thinkingLevel": effort.upper(), "includeThoughts": True}
 
 
 def _choice(wanted: Wanted) -> Json | None:
