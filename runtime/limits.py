@@ -104,6 +104,10 @@ CONVERSATION_IDLE_S = 60.0  # an idle conversation actor leaves after this and c
 JOB_IDLE_S = 1.0  # an ended job's actor leaves after this
 STORE_RETRY_S = (0.1, 5.0)  # first and longest pause before an append is tried again on a full disk
 
+STREAM_RECORD_BYTES = (
+    16 * 1024
+)  # JSON values of one append that are kept as one record: a row costs
+# 4 us whatever it holds, and a reader takes at least a record
 STREAM_IDLE_S = 60.0  # an idle stream's actor leaves after this and comes back on demand
 STREAM_PATH_BYTES_MAX = 1024  # of a stream's path
 CONTENT_TYPE_CHARS_MAX = 256  # of a stream's content type

@@ -1,7 +1,8 @@
 """What a body is to a stream: the records it becomes, and the content types that mean the same.
 
-A stream of JSON keeps one record for each value, as the bytes that came; an array is its elements,
-one level deep. Any other stream keeps one record an append. Pure.
+A stream of JSON keeps values as the bytes that came; an array is its elements, one level deep, and
+those are kept together, with commas between, as many as make a record. Any other stream keeps one
+record an append. Pure.
 Source: Durable Streams protocol 1.0, sections 5.2 and 9.
 """
 
@@ -9,11 +10,15 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from json.scanner import make_scanner
 from typing import Any, Final, cast
 
 import orjson
 
+from runtime import limits
 from runtime.problems import BadJson, BadRequest
 
 JSON: Final = "application/json"
@@ -54,6 +59,15 @@ def split(content_type: str, body: bytes) -> list[bytes]:
     """
     if not body or not is_json(content_type):
         return [body] if body else []
+    return together(values(body), limits.STREAM_RECORD_BYTES)
+
+
+def values(body: bytes) -> list[bytes]:
+    """Return the text of each value of a body of JSON: of an array, its elements.
+
+    Raises:
+        BadJson, BadRequest: as `split`.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -64,6 +78,23 @@ def split(content_type: str, body: bytes) -> list[bytes]:
         return _objects(value, body) or list(_elements(body.decode()))
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is nested too deep, or has a number too long.") from error
+
+
+def together(values: Sequence[bytes], size_bytes: int) -> list[bytes]:
+    """Return the values as records: in each as many as fit into so many bytes, and one at least."""
+    upto = [0, *accumulate(len(value) + 1 for value in values)]  # bytes of the first so many
+    records: list[bytes] = []
+    first = 0
+    while first < len(values):
+        after = max(bisect_right(upto, upto[first] + size_bytes) - 1, first + 1)
+        records.append(b",".join(values[first:after]))
+        first = after
+    return records
+
+
+def apart(record: bytes) -> list[bytes]:
+    """Return the text of each value in a record of a stream of JSON."""
+    return values(b"[%b]" % record)
 
 
 def _objects(value: list[Any], body: bytes) -> list[bytes] | None:

@@ -1,7 +1,7 @@
 """The stream actor: owns one path of one caller, and the log of the stream that is there now.
 
-Stream: `streams/<id>`. Records: stream.message (a JSON value) or stream.bytes (an append), as they
-came. Messages: actors.streams.words.
+Stream: `streams/<id>`. Records, as they came: stream.message (JSON values with commas between) or
+stream.bytes (an append). Messages: actors.streams.words.
 
 Whatever is accepted is one transaction: the records, the producer's place, the end, the audit entry
 (one an accepted request, also an append). So a retry of an idempotent producer is told exactly what

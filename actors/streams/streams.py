@@ -6,15 +6,17 @@ written; below `__ds/` lie the protocol's own resources.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import trio
 from pykka import ActorDeadError
 
 from actors.ending import stream_of
 from actors.spine import Spine
+from actors.streams import body as stream_body
 from actors.streams import view as stream_view
-from actors.streams.body import is_json
 from actors.streams.stream import MISSING
 from actors.streams.view import View
 from actors.streams.words import Append, Appended, Create, Created, Delete, Fork, Look, key_of
@@ -171,17 +173,15 @@ class Streams:
         sequence, prefix = anchor, b""
         if order.sub and order.sequence is None:
             raise BadRequest("Stream-Fork-Sub-Offset needs Stream-Fork-Offset.")
-        if order.sub and is_json(source.content_type):
-            sequence += order.sub
+        if order.sub and stream_body.is_json(source.content_type):
+            sequence, prefix = await self._values_on(source, anchor, order.sub)
         elif order.sub:
-            body = self._record_after(source, anchor)
+            body = next(self._records_after(source, anchor), b"")
             prefix = body[: order.sub]
             if len(prefix) == len(body) == order.sub:
                 sequence, prefix = anchor + 1, b""
             elif order.sub > len(body):
                 raise BadRequest("The fork's sub-offset lies past the next append.")
-        if sequence > source.tail:
-            raise BadRequest("The fork's sub-offset lies past the end of its source.")
         return Fork(
             source=source,
             source_path=order.path,
@@ -191,10 +191,23 @@ class Streams:
             prefix=prefix,
         )
 
-    def _record_after(self, view: View, sequence: int) -> bytes:
-        for _, segment in stream_view.read(self._spine.log, view.links, sequence):
-            return segment.records[0].body
-        return b""
+    async def _values_on(self, view: View, sequence: int, count: int) -> tuple[int, bytes]:
+        """Return the place so many values on: a sequence, and what of the record after it."""
+        for body in self._records_after(view, sequence):
+            values = stream_body.apart(body)
+            if count < len(values):
+                return sequence, b",".join(values[:count])
+            sequence, count = sequence + 1, count - len(values)
+            if not count:
+                return sequence, b""
+            await trio.lowlevel.checkpoint()
+        raise BadRequest("The fork's sub-offset lies past the end of its source.")
+
+    def _records_after(self, view: View, sequence: int) -> Iterator[bytes]:
+        while found := list(stream_view.read(self._spine.log, view.links, sequence)):
+            for _, segment in found:
+                yield from segment.bodies
+                sequence += segment.count
 
 
 def _address(caller: Caller, path: str) -> Address:

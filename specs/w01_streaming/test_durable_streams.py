@@ -87,7 +87,7 @@ async def test_json_is_kept_as_the_bytes_that_came(client: httpx.AsyncClient) ->
     assert (appended.status_code, single.status_code) == (204, 204)
     assert whole.content == b"[" + b",".join([*values, b'{"one": null}']) + b"]"
     assert whole.headers["Stream-Up-To-Date"] == "true"
-    rest = await client.get(f"{ROOT}j?offset={offset_of(4)}")
+    rest = await client.get(f"{ROOT}j?offset={appended.headers['Stream-Next-Offset']}")
     assert rest.content == b'[{"one": null}]'
     assert (await client.get(f"{ROOT}j?offset=now")).content == b"[]"
 
@@ -256,6 +256,27 @@ async def test_a_fork_inherits_goes_its_own_way_and_outlives_its_source(
     assert (await client.delete(f"{ROOT}g")).status_code == 204
     for path in ("source", "f", "g"):
         assert (await client.head(f"{ROOT}{path}")).status_code == 404
+
+
+@requirement("durable.forks", "durable.json-mode")
+async def test_a_fork_of_json_begins_after_any_value_of_a_large_array(
+    client: httpx.AsyncClient,
+) -> None:
+    values = [b'{"n":%d}' % number for number in range(5000)]
+    for many in (values[:3000], values[3000:]):
+        await client.put(f"{ROOT}j", headers=JSON)
+        await client.post(f"{ROOT}j", headers=JSON, content=b"[" + b",".join(many) + b"]")
+    whole = await client.get(f"{ROOT}j")
+    assert whole.content == b"[" + b",".join(values) + b"]"
+    at = {"Stream-Forked-From": f"{ROOT}j", "Stream-Fork-Offset": offset_of(0)}
+    for upto in (1, 2999, 3000, 3001, 5000):
+        fork = at | {"Stream-Fork-Sub-Offset": str(upto)}
+        assert (await client.put(f"{ROOT}f{upto}", headers=fork)).status_code == 201
+        await client.post(f"{ROOT}f{upto}", headers=JSON, content=b'"own"')
+        held = await client.get(f"{ROOT}f{upto}")
+        assert held.content == b"[" + b",".join([*values[:upto], b'"own"']) + b"]"
+    beyond = await client.put(f"{ROOT}f", headers=at | {"Stream-Fork-Sub-Offset": "5001"})
+    assert named(beyond) == (400, "bad-request")
 
 
 @requirement("durable.forks")

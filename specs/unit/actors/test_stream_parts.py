@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from actors import producing
 from actors.streams import body as stream_body
 from actors.subscriptions import path_glob
+from runtime import limits
 from runtime.offsets import offset_of, sequence_of
 from runtime.problems import BadJson, BadRequest, Problem, ProducerFenced, ProducerGap
 from store.durable import Producer
@@ -31,10 +32,32 @@ def test_an_array_is_its_elements_as_they_were_written(
     values: list[object], indent: int | None, ascii: bool
 ) -> None:
     body = json.dumps(values, indent=indent, ensure_ascii=ascii).encode()
-    records = stream_body.split("application/json", body)
-    assert [json.loads(record) for record in records] == values
-    for record in records:
-        assert record in body
+    texts = stream_body.values(body)
+    assert [json.loads(text) for text in texts] == values
+    for text in texts:
+        assert text in body
+
+
+@given(st.lists(JSON_VALUES, min_size=1), st.integers(1, 40))
+def test_values_are_kept_together_as_many_as_make_a_record(
+    values: list[object], size_bytes: int
+) -> None:
+    texts = [json.dumps(value).encode() for value in values]
+    records = stream_body.together(texts, size_bytes)
+    held = [stream_body.apart(record) for record in records]
+    assert [text for each in held for text in each] == texts
+    for record in [record for record, each in zip(records, held, strict=True) if each[1:]]:
+        assert len(record) < size_bytes
+    for full, (first, *_) in zip(records, held[1:], strict=False):
+        assert len(full) + len(first) + 2 > size_bytes
+
+
+def test_an_array_is_a_record_and_a_large_one_several() -> None:
+    values = [f'{{"n":{number:04}}}'.replace(":0", ":1").encode() for number in range(5000)]
+    records = stream_body.split("application/json", b"[" + b",".join(values) + b"]")
+    assert b",".join(records) == b",".join(values)
+    assert len(records) == 4
+    assert max(map(len, records)) <= limits.STREAM_RECORD_BYTES
 
 
 @pytest.mark.parametrize(
@@ -54,7 +77,7 @@ def test_an_array_is_its_elements_as_they_were_written(
 @pytest.mark.parametrize("comma", [",", " ,", ", "])
 def test_objects_are_cut_where_each_ends_whatever_they_hold(records: list[str], comma: str) -> None:
     body = "[" + comma.join(records) + "]"
-    found = stream_body.split("application/json", body.encode())
+    found = stream_body.values(body.encode())
     assert found == [record.encode() for record in records]
 
 
