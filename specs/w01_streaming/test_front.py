@@ -6,10 +6,12 @@ import re
 
 import httpx
 import pytest
+import trio
+import trio.testing
 
 from runtime.settings import Server
 from specs.requirements import requirement
-from specs.support import talk
+from specs.support import talk, wire
 from specs.support.faults import break_the_audit
 from specs.support.server import Service, service
 from transports.ingress.http.routes import page
@@ -35,6 +37,52 @@ async def test_every_answer_has_its_own_request_id() -> None:
     ids = [answer.headers["X-Request-Id"] for answer in answers]
     assert [each.status_code for each in answers] == [200, 200, 200, 200, 404, 405, 421]
     assert len({each for each in ids if re.fullmatch(r"req_[0-9a-z]{26}", each)}) == len(answers)
+
+
+@requirement("http.host")
+@pytest.mark.parametrize("bytes_first", [8, 10_000])  # which are read on two ways
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://evil.example/api/health", "OURS", 421),
+        ("HTTPS://evil.example/api/health", "OURS", 421),
+        ("http://me@OURS/api/health", "OURS", 421),
+        ("http:///api/health", "OURS", 421),
+        ("http://OURS/api/health", "evil.example", 200),
+        ("http://OURS?q=1", "evil.example", 200),
+        ("http://OURS", "OURS", 200),
+        ("/api/health", "OURS", 200),
+        ("ftp://OURS/api/health", "OURS", 400),
+        ("api/health", "OURS", 400),
+    ],
+)
+async def test_a_target_that_names_a_host_counts_for_more_than_the_header(
+    target: str, host: str, status: int, bytes_first: int
+) -> None:
+    async with service() as running, wire.line(running) as stream:
+        ours = f"127.0.0.1:{running.port}"
+        place, named = target.replace("OURS", ours), host.replace("OURS", ours)
+        sent = wire.request(running, "GET", place, host=named)
+        await stream.send_all(sent[:bytes_first])
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await stream.send_all(sent[bytes_first:])
+        answer = await wire.receive_until(stream, b"\r\n\r\n")
+    assert answer.partition(b"\r\n")[0] == f"HTTP/1.1 {status} ".encode()
+
+
+@requirement("http.host")
+async def test_a_websocket_is_for_the_host_of_its_target_too() -> None:
+    upgrade = (
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    async with service() as running, wire.line(running) as stream:
+        place = "http://evil.example/v1/responses"
+        await stream.send_all(wire.request(running, "GET", place, *upgrade))
+        answer = await wire.receive_until(stream, b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 421 ")
 
 
 async def test_every_answer_tells_the_browser_to_be_careful() -> None:

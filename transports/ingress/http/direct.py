@@ -4,8 +4,9 @@ Most requests come in one piece: a small header, a body of known length, on a co
 kept; and most answers fit in one write. h11 and Hypercorn take such an exchange apart into a dozen
 events, at twice the cost of all else that is done for it. Here a header is held against the strict
 form of RFC 9112, and only what fits it to the letter is taken. All else is left to them untouched,
-and they judge it: a header in pieces, chunks, an upgrade, an expectation, `Connection: close`, and
-whatever is wrong. The app is called as ever. Source: RFC 9112, sections 3, 5, 6 and 9.
+and they judge it: a header in pieces, a target that names a host, chunks, an upgrade, an
+expectation, `Connection: close`, and whatever is wrong. The app is called as ever.
+Source: RFC 9112, sections 3, 5, 6 and 9.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from runtime import limits
 
-START: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS) ([\x21-\x7e]+) HTTP/1\.1")
+START: Final = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS) (/[\x21-\x7e]*|\*) HTTP/1\.1")
 FIELD: Final = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*"
     rb"([\x21-\x7e\x80-\xff]+(?:[ \t]+[\x21-\x7e\x80-\xff]+)*)[ \t]*"

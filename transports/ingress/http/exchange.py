@@ -13,7 +13,6 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -179,7 +178,7 @@ class Exchange(ASGIHTTPConnection):
         return Asked(
             scope["method"],
             scope["scheme"],
-            scope["path"] if scope["path"].startswith("/") else urlsplit(scope["path"]).path,
+            scope["path"],
             scope["query_string"],
             Fields([(b"remote-addr", client.encode()), *scope["headers"]]),
             scope["root_path"],

@@ -7,6 +7,7 @@ counted and dropped, where Hypercorn 0.18 would end the whole connection with a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,7 @@ from runtime import limits
 from transports.ingress.http.direct import Direct
 
 PUSH_BYTES: Final = 64 * 1024  # handed to an HTTP/2 stream at once, so that progress is seen
+ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)([^?#]*)([^#]*)", re.IGNORECASE)
 Address = tuple[str, int] | None
 
 
@@ -79,7 +81,30 @@ class Strict(h11.Connection):
                 raise h11.RemoteProtocolError("header too large", error_status_hint=431)
             if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
                 raise h11.RemoteProtocolError("body told in two ways", error_status_hint=400)
+            if not event.target.startswith(b"/"):
+                return addressed(event)
         return event
+
+
+def addressed(event: h11.Request) -> h11.Request:
+    """Return a request whose target names a host as one to that host, whatever its header says.
+
+    Raises:
+        h11.RemoteProtocolError: the target is none (RFC 9112, section 3.2).
+    """
+    if event.target == b"*" or event.method == b"CONNECT":
+        return event
+    absolute = ABSOLUTE.fullmatch(event.target)
+    if absolute is None:
+        raise h11.RemoteProtocolError("no target", error_status_hint=400)
+    host, path, query = absolute.groups()
+    others = [pair for pair in event.headers if pair[0] != b"host"]
+    return h11.Request(
+        method=event.method,
+        target=(path or b"/") + query,
+        headers=[(b"host", host), *others],
+        http_version=event.http_version,
+    )
 
 
 class Http1(Direct):
