@@ -121,6 +121,29 @@ async def test_a_stream_goes_on_after_any_number_while_it_grows_and_when_it_has_
     assert api.text_of(whole[-1]["response"]) == "one two three"
 
 
+@requirement("responses.starting-after")
+async def test_no_stream_goes_on_after_an_event_that_there_is_not_yet() -> None:
+    scripted = Scripted()
+    async with service(providers=(scripted,)) as running:
+        client = await running.client()
+        own, call = await api.started(client, scripted)
+
+        async def refused(after: int) -> tuple[int, str, str]:
+            asked = {"stream": "true", "starting_after": str(after)}
+            answer = await client.get(f"/v1/responses/{own}", params=asked)
+            error = answer.json()["error"]
+            return answer.status_code, error["param"], error["message"].rpartition(" ")[2]
+
+        begun = await refused(999_999)
+        await call.text("one ", "two ")
+        await call.end()
+        whole = await api.again(client, own)
+        ended = await refused(len(whole))
+
+    assert begun == (400, "starting_after", "1.")
+    assert ended == (400, "starting_after", f"{len(whole) - 1}.")
+
+
 @requirement("responses.cancel")
 @pytest.mark.parametrize("stored", [True, False])
 async def test_who_leaves_in_the_foreground_has_the_upstream_closed(*, stored: bool) -> None:

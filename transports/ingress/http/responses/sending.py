@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import trio
@@ -17,6 +18,7 @@ from actors.ending import fold_log
 from actors.turn_desk import Found
 from runtime.events import JOB_END, one_line
 from runtime.log import Record
+from runtime.problems import Invalid
 from transports.ingress.http import projected
 from transports.ingress.http.context import Services
 from transports.ingress.http.operation import JSON, Call
@@ -64,6 +66,23 @@ async def when_ended(found: Found, *, awaited: bool = True) -> Found:
             found.desk.leave(found.job.id)
         raise
     return Found(desk=found.desk, turn=found.turn, job=row)
+
+
+async def require_told(found: Found, number: int) -> None:
+    """Refuse to go on after an event that there is not yet: those before it would never be sent.
+
+    Raises:
+        Invalid: the response has no event of this number.
+    """
+    projection, log = Projection(Shown.of(found.turn, found.job)), found.desk.log_of(found.job.id)
+    newest = -1
+    while newest < number and (segments := log.read()):
+        for record in chain.from_iterable(segment.records for segment in segments):
+            for newest, _, _ in projection.take(record):  # noqa: B007  the last of them counts
+                pass
+        await trio.lowlevel.checkpoint()
+    if newest < number:
+        raise Invalid.at("/starting_after", f"The newest event of the response is {newest}.")
 
 
 def streamed(

@@ -88,6 +88,7 @@ async def read_response(call: Call[Nothing, ReadQuery], id: str) -> Response:
     found = known.desk.responses.find(call.caller, job_id_of(id))
     if query.stream:
         after = -1 if query.starting_after is None else query.starting_after
+        await sending.require_told(found, after)
         return sending.streamed(known, call, found, after=after)
     if query.starting_after is not None:
         raise Invalid.at("/starting_after", "This needs `stream=true`.")
