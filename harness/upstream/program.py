@@ -124,9 +124,7 @@ class Connection:
         if method == "POST" and (asked := ASKED.search(path)):
             await self._chat(request, path, orjson.loads(body), unquote(asked[1] or ""))
         elif method == "PUT" and path.startswith("/scripts/"):
-            script = read_script(orjson.loads(body))
-            self._upstream.scripts[path.removeprefix("/scripts/")] = script
-            await self._json(200, {"set": True})
+            await self._set(path.removeprefix("/scripts/"), body)
         elif method == "GET" and path == "/records":
             await self._json(200, [record.to_json() for record in self._upstream.records])
         elif method == "GET" and path.endswith("/models"):
@@ -134,6 +132,14 @@ class Connection:
             await self._json(200, {"object": "list", "data": data})
         else:
             await self._json(404, {"error": {"message": "There is nothing here."}})
+
+    async def _set(self, name: str, body: bytes) -> None:
+        try:
+            self._upstream.scripts[name] = read_script(orjson.loads(body))
+        except (ValueError, TypeError, AttributeError) as problem:
+            await self._json(400, {"error": {"message": f"This is no script: {problem}"}})
+        else:
+            await self._json(200, {"set": True})
 
     async def _chat(self, request: h11.Request, path: str, body: Any, named: str) -> None:
         record = Record(

@@ -48,6 +48,9 @@ def test_the_program_announces_itself_plays_a_script_and_ends_with_its_input() -
                 assert client.put("/scripts/m", json={"text": "hi", "done": False}).json() == {
                     "set": True
                 }
+                no_scripts = [b"{", b'{"text": "\\ud800"}', b'{"txt": ""}', b"[]"]
+                refused = [client.put("/scripts/m", content=each) for each in no_scripts]
+                assert [each.status_code for each in refused] == [400] * 4
                 body = {"model": "m", "messages": [], "stream": True}
                 said = client.post("/v1/chat/completions", json=body).text
                 assert said.count("data: ") == 3
